@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Test ioctls of the kfdlab_amdgpu module: /dev/kfdlab_test, root only, present when the module was loaded
+ * with enable_test_ioctls=1. They look at pages and force rare paths; no product code uses them. A magic of
+ * their own keeps them out of AMD's number range.
+ *
+ * Errors common to all: ENOTTY unknown command, EFAULT bad user pointer, EINVAL misaligned, zero or wrapping
+ * range, unknown flag or non-zero reserved field, ENODEV no such GPU. A failed call changes nothing.
+ */
+#ifndef KFDLAB_TEST_H
+#define KFDLAB_TEST_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define KFDLAB_TEST_IOC	'k'
+
+/* What PAGES found at one page; 0 means no present PTE (hole, swapped, file page not yet mapped, PROT_NONE). */
+#define KFDLAB_PAGE_PRESENT	0x001u
+#define KFDLAB_PAGE_VRAM	0x002u	/* device-coherent page of one of our GPUs */
+#define KFDLAB_PAGE_ANON	0x004u
+#define KFDLAB_PAGE_EXCLUSIVE	0x008u	/* PageAnonExclusive */
+#define KFDLAB_PAGE_LRU		0x010u
+#define KFDLAB_PAGE_MLOCKED	0x020u
+#define KFDLAB_PAGE_DIRTY	0x040u
+#define KFDLAB_PAGE_MAYBE_PINNED 0x080u
+
+struct kfdlab_page {
+	__u32 flags;		/* KFDLAB_PAGE_* */
+	__u32 gpu_id;		/* of the VRAM page, else 0 */
+	__u64 pfn;
+	__u32 mapcount;
+	__u32 refcount;		/* without the reference the look itself took */
+};
+
+/*
+ * Look at the caller's pages with FOLL_GET, fast only: nothing is faulted, moved or unshared.
+ * In: addr (page aligned), npages (1..65536), pages (user array). Out: pages[].
+ */
+struct kfdlab_test_pages {
+	__u64 addr;
+	__u64 npages;
+	__u64 pages;
+};
+#define KFDLAB_TEST_PAGES	_IOW(KFDLAB_TEST_IOC, 1, struct kfdlab_test_pages)
+
+/* Numbers of one GPU. Flushes deferred releases first, so that they are exact when nothing runs beside it. */
+struct kfdlab_test_counters {
+	__u32 gpu_id;			/* in */
+	__u32 generation;		/* of the device process */
+	__u64 vram_size;		/* bytes usable for allocation */
+	__u64 vram_held;		/* bytes of blocks that are not free: objects and orphans */
+	__u64 svm_pages_occupied;	/* SVM device pages handed out and not yet back through page_free */
+	__u64 buffer_objects;		/* TTM objects alive, SVM's included */
+	__u64 orphan_blocks;		/* blocks that outlived their object because a page was held */
+	__u64 svm_ranges;		/* of all processes */
+	__u64 processes;
+	/* Since module load: */
+	__u64 pages_to_vram;		/* really moved, per reason */
+	__u64 pages_to_ram_prefetch;
+	__u64 pages_to_ram_evict;
+	__u64 pages_left_by_pin;	/* long-term pin took them to RAM behind the driver's back */
+	__u64 pages_freed;		/* page_free calls that were no migration: munmap, exit, COW */
+	__u64 pages_failed;		/* collected but not moved: held by somebody */
+	__u64 migrations;		/* migrate_vma or migrate_device calls that moved at least one page */
+	__u64 bytes_copied_device;	/* by the SDMA ring */
+	__u64 bytes_copied_cpu;		/* by the fallback */
+	__u64 bytes_filled_device;
+	__u64 bytes_filled_cpu;
+	__u64 no_vram;			/* prefetches cut short because VRAM was full */
+	__u64 evictions;		/* buffer objects that TTM asked to leave */
+	__u64 device_resets;		/* generations the driver asked to be killed */
+	__u64 page_free_irq;		/* page_free calls seen in interrupt context */
+	__u64 reserved[8];
+};
+#define KFDLAB_TEST_COUNTERS	_IOWR(KFDLAB_TEST_IOC, 2, struct kfdlab_test_counters)
+
+/*
+ * Evict by page frame every SVM page of a GPU, whoever owns it, without VMA or mmap lock.
+ * Out: pages moved to RAM, pages that stayed because somebody holds them.
+ */
+struct kfdlab_test_evict {
+	__u32 gpu_id;			/* in */
+	__u32 reserved;			/* in, 0 */
+	__u64 moved;
+	__u64 stayed;
+};
+#define KFDLAB_TEST_EVICT	_IOWR(KFDLAB_TEST_IOC, 3, struct kfdlab_test_evict)
+
+/* A control-ring round trip (TLB_INVALIDATE of an unused VMID). Out: nanoseconds. ENODEV: device dead. */
+struct kfdlab_test_ping {
+	__u32 gpu_id;			/* in */
+	__u32 reserved;			/* in, 0 */
+	__u64 ns;
+};
+#define KFDLAB_TEST_PING	_IOWR(KFDLAB_TEST_IOC, 4, struct kfdlab_test_ping)
+
+/* Prints one WARN: the negative control of the judge that watches the kernel log. */
+#define KFDLAB_TEST_WARN	_IO(KFDLAB_TEST_IOC, 5)
+
+/* Copy method of migrations on a GPU: 0 device ring in batches (default), 1 CPU, page by page. For bench. */
+struct kfdlab_test_copy_mode {
+	__u32 gpu_id;
+	__u32 cpu;
+};
+#define KFDLAB_TEST_COPY_MODE	_IOW(KFDLAB_TEST_IOC, 6, struct kfdlab_test_copy_mode)
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Private header of kfdlab_amdgpu: the objects every file of the room shares. One file per noun:
+ *
+ *   kfd_module    parameters, order of bring-up       kfd_pci        probe, BARs, MSI-X, expose last
+ *   kfd_chardev   /dev/kfd, ioctl table               kfd_ring       control and copy rings, fences, reset
+ *   kfd_process   process object, teardown            kfd_copy       batched copies and fills, CPU fallback
+ *   kfd_topology  sysfs                               kfd_pagemap    device-coherent pages, page_free
+ *   kfd_event     events, waits                       svm_range/attr/notifier/migrate   kfd_svm.h
+ *   kfd_memory    ALLOC/FREE/MAP/UNMAP records        kfd_debugfs, kfd_test, kfd_trace.h
+ *
+ * docs/locking.md lists every lock in order; lockdep_assert_held() states it where it is relied on.
+ *
+ * Meaning of errors from every ioctl: EINVAL malformed argument, EFAULT bad user pointer or unmapped range,
+ * ENOENT/EINVAL unknown id (as upstream's KFD answers), EBADF file of another process, ENODEV device gone,
+ * ENOTTY unknown ioctl, EADDRINUSE overlap of a buffer and an SVM range, ENOMEM. EAGAIN never leaves the driver.
+ */
+#ifndef KFD_PRIV_H
+#define KFD_PRIV_H
+
+#include <linux/atomic.h>
+#include <linux/completion.h>
+#include <linux/idr.h>
+#include <linux/interval_tree.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/memremap.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/workqueue.h>
+
+#include "hw/bar_layout.h"
+#include "hw/ih.h"
+#include "hw/regs.h"
+#include "hw/sdma.h"
+#include "kernel/compat/kcompat.h"
+#include "kernel/ttm/kfdlab_ttm.h"
+
+struct dentry;
+struct kfd_process;
+
+#define KFD_MAX_GPUS	16
+/* gpu_id of GPU n; user space wants it 16-bit and non-zero (kfd-abi: mmap offsets carry it). */
+#define KFD_GPU_ID(index)	(0x8a01u + (index))
+
+/* Since-load counters of one GPU; include/uapi/kfdlab_test.h says what each means. */
+struct kfd_counters {
+	atomic64_t svm_pages_occupied;
+	atomic64_t pages_to_vram, pages_to_ram_prefetch, pages_to_ram_evict;
+	atomic64_t pages_left_by_pin, pages_freed, pages_failed;
+	atomic64_t migrations;
+	atomic64_t bytes_copied_device, bytes_copied_cpu, bytes_filled_device, bytes_filled_cpu;
+	atomic64_t no_vram, evictions, device_resets, page_free_irq;
+};
+
+struct kfd_rings;	/* kfd_ring.c */
+
+/* One GPU. Lives from PCI probe to remove; processes hold no reference: remove is refused while any exists. */
+struct kfd_dev {
+	struct pci_dev *pdev;
+	unsigned int index;
+	u32 gpu_id;
+	struct kfdlab_identity identity;	/* copied at probe and checked: the page itself is shared memory */
+
+	void __iomem *ivshmem;			/* BAR 0 */
+	void *bar;				/* BAR 2 up to KFDLAB_BAR_VRAM, write-back */
+	phys_addr_t bar_base;
+	phys_addr_t vram_base;
+	u64 vram_size;
+
+	struct kfd_rings *rings;
+	struct klttm_device *ttm;
+	struct dev_pagemap pgmap;
+	bool pgmap_registered;
+
+	struct kfd_counters counters;
+	bool cpu_copy;				/* KFDLAB_TEST_COPY_MODE */
+	struct dentry *debugfs;
+};
+
+/* kfd_module.c: module parameters */
+extern bool kfd_enable_test_ioctls;
+
+/* kfd_pci.c. GPUs appear and vanish only while no process exists, so readers take no lock. */
+struct kfd_dev *kfd_dev_by_id(u32 gpu_id);
+struct kfd_dev *kfd_dev_by_index(unsigned int index);
+unsigned int kfd_dev_count(void);
+int kfd_pci_init(void);
+void kfd_pci_fini(void);
+
+/* kfd_ring.c. Context: all may sleep unless said. */
+int kfd_ring_init(struct kfd_dev *dev);		/* rings, IRQ; returns with no device process too */
+void kfd_ring_fini(struct kfd_dev *dev);
+/* Does a device process of the current generation serve the rings? Any context. */
+bool kfd_ring_alive(struct kfd_dev *dev);
+u32 kfd_ring_generation(struct kfd_dev *dev);
+/*
+ * Queue a TLB invalidation and wait for its fence, or for the device to be reaped; a device that misses the
+ * deadline is reset. 0, or -ENODEV if the device is (or went) dead: either way no stale translation is left.
+ */
+int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 npages);
+
+/* kfd_copy.c: a batch of page copies and fills; see there. Never fails. */
+struct kfd_copy_run {
+	u64 dst, src;		/* guest-physical; src ~0ull: fill dst with zero */
+	u32 bytes;
+};
+#define KFD_COPY_ZERO	(~0ull)
+void kfd_copy_batch(struct kfd_dev *dev, const struct kfd_copy_run *runs, unsigned int nruns);
+
+/* kfd_pagemap.c */
+int kfd_pagemap_init(struct kfd_dev *dev);
+void kfd_pagemap_fini(struct kfd_dev *dev);
+static inline struct page *kfd_vram_page(struct kfd_dev *dev, unsigned long index)
+{
+	return pfn_to_page((dev->vram_base >> PAGE_SHIFT) + index);
+}
+struct kfd_dev *kfd_page_dev(struct page *page);	/* NULL if not a page of ours */
+
+/* kfd_topology.c */
+int kfd_topology_init(void);
+void kfd_topology_fini(void);
+int kfd_topology_add_gpu(struct kfd_dev *dev);
+void kfd_topology_remove_gpu(struct kfd_dev *dev);
+
+/* kfd_chardev.c */
+int kfd_chardev_init(void);	/* -EBUSY when another driver owns /dev/kfd or class kfd */
+void kfd_chardev_fini(void);
+struct device *kfd_chardev_device(void);
+
+/* kfd_debugfs.c, kfd_test.c */
+void kfd_debugfs_init(void);
+void kfd_debugfs_fini(void);
+void kfd_debugfs_add_gpu(struct kfd_dev *dev);
+void kfd_debugfs_remove_gpu(struct kfd_dev *dev);
+int kfd_test_init(void);
+void kfd_test_fini(void);
+
+#endif

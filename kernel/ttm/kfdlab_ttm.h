@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Public face of the kfdlab_ttm module: VRAM as a TTM device, buffer objects, the DRM render node. It is the
+ * only header of kernel/ttm that other modules include, and kernel/ttm includes nothing of kernel/amdkfd:
+ * the owner of a GPU registers callbacks.
+ *
+ * VRAM is handed out in blocks. A block is a run of VRAM pages taken from the manager's drm_mm; it is counted
+ * by references: one of the TTM resource while the buffer object lives, and for SVM one per device page in
+ * use. A block whose object is gone (evicted although somebody still holds a page) is an orphan: it stays busy
+ * until its last page comes back, so VRAM that is still referenced is never handed out again.
+ */
+#ifndef KFDLAB_TTM_H
+#define KFDLAB_TTM_H
+
+#include <linux/types.h>
+
+struct device;
+struct drm_file;
+struct file;
+struct klttm_device;
+struct klttm_block;
+struct klttm_bo;
+struct vm_area_struct;
+
+/* What a GPU looks like to the DRM uAPI (AMDGPU_INFO). */
+struct klttm_config {
+	u64 vram_base;		/* guest-physical address of the first VRAM byte */
+	u64 vram_size;		/* bytes */
+	u32 device_id, revision_id;
+	u32 compute_units;
+	u32 gpu_index;
+};
+
+/*
+ * Callbacks of the GPU's owner. All may sleep; none is called with a spinlock held.
+ */
+struct klttm_ops {
+	/*
+	 * Zero or copy VRAM/RAM by guest-physical page runs: used for BO moves and for clearing VRAM before user
+	 * space can see it. Never fails: the owner falls back to CPU copies when its device is gone.
+	 */
+	void (*fill_zero)(void *owner, u64 phys, u64 bytes);
+	void (*copy)(void *owner, u64 dst_phys, u64 src_phys, u64 bytes);
+	/*
+	 * Move the SVM pages of @block back to RAM by page frame. Locking: the object's dma_resv is held, no mmap
+	 * lock is taken. Pages somebody holds stay; the block then becomes an orphan.
+	 */
+	void (*evict_block)(void *owner, struct klttm_block *block);
+	/* Open file of the render node gone; the owner drops what ACQUIRE_VM tied to it. May be NULL. */
+};
+
+/* Create TTM device, VRAM manager and DRM device; the render node is live on return. ERR_PTR on failure. */
+struct klttm_device *klttm_device_create(struct device *parent, const struct klttm_config *config,
+					 const struct klttm_ops *ops, void *owner);
+/*
+ * Unregister the node and free everything. The caller has made sure that no SVM page is in use; open files of
+ * the render node keep the DRM device (drm_dev_put) but every ioctl on them returns ENODEV.
+ */
+void klttm_device_destroy(struct klttm_device *dev);
+int klttm_device_render_minor(const struct klttm_device *dev);
+
+/*
+ * SVM blocks: a buffer object of @npages (1..512) VRAM pages in TTM's LRU whose pages become device-coherent
+ * pages. Returns with one page reference held for the caller (drop with klttm_page_put()); ERR_PTR(-ENOSPC)
+ * when no room could be made. @priv is the caller's cookie (klttm_block_priv()). Context: may sleep, no
+ * dma_resv held; mmap lock may be held. A run of 512 pages is 2 MiB aligned when VRAM allows.
+ */
+struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv);
+void *klttm_block_priv(const struct klttm_block *block);
+unsigned long klttm_block_first_page(const struct klttm_block *block);	/* page index from vram_base */
+unsigned long klttm_block_npages(const struct klttm_block *block);
+/* One reference per device page in use. _put: any context, hard irq included; the release itself is deferred. */
+void klttm_page_get(struct klttm_block *block);
+void klttm_page_put(struct klttm_block *block);
+/* Called once per block, from process context, when its last reference is gone and before its VRAM is reused. */
+void klttm_set_block_release(struct klttm_device *dev, void (*release)(void *owner, void *priv));
+/* Make the block most recently used. Context: may sleep. */
+void klttm_svm_block_touch(struct klttm_block *block);
+/* Call fn for every SVM block alive; fn may sleep (it holds a reference to the block). For eviction of all. */
+void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_block *block, void *arg), void *arg);
+
+/*
+ * Buffer objects for KFD's ALLOC_MEMORY_OF_GPU and GEM. VRAM is zeroed before return. Domain is
+ * AMDGPU_GEM_DOMAIN_VRAM or _GTT. ERR_PTR: -EINVAL size 0, -ENOMEM/-ENOSPC no room.
+ */
+struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain, bool cpu_access);
+void klttm_bo_get(struct klttm_bo *bo);
+void klttm_bo_put(struct klttm_bo *bo);
+u64 klttm_bo_mmap_offset(const struct klttm_bo *bo);	/* for mmap on the render node */
+/* Allow/revoke @filp (a render-node file) to mmap the object; balanced by the caller. */
+int klttm_bo_allow(struct klttm_bo *bo, struct file *filp);
+void klttm_bo_revoke(struct klttm_bo *bo, struct file *filp);
+/* Kernel mapping of a GTT object (event page), pinned while mapped. */
+void *klttm_bo_kmap(struct klttm_bo *bo);
+void klttm_bo_kunmap(struct klttm_bo *bo);
+
+/* Is @filp an open file of this GPU's render node? (ACQUIRE_VM) */
+bool klttm_file_is_render(const struct klttm_device *dev, struct file *filp);
+
+struct klttm_stats {
+	u64 vram_size;		/* bytes */
+	u64 vram_held;		/* bytes of busy blocks, orphans included */
+	u64 vram_orphaned;	/* of those, bytes of orphans */
+	u64 orphan_blocks;
+	u64 gtt_used;
+	u64 buffer_objects;
+	u64 evictions;
+};
+void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats);
+/* Wait until all deferred releases queued before the call are done. Context: may sleep. */
+void klttm_flush(struct klttm_device *dev);
+
+#endif

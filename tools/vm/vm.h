@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Vm: one virtual machine with its virtual GPUs, from boot to power-off. It owns QEMU, the kfdlab-gpu process,
+// their shared memory and the channels into the guest; destroying it leaves nothing behind on the host.
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+
+namespace kfdlab {
+
+// A kernel that can be booted, with the modules built for it.
+struct BootKernel {
+  std::string name;                      // as the user names it: "6.1", "6.12", a path
+  std::string release;                   // uname -r
+  std::filesystem::path image;           // bzImage
+  std::filesystem::path module_tree;     // directory holding lib/modules/<release>
+  std::filesystem::path kfdlab_modules;  // directory holding kernel/{ttm,amdkfd}/*.ko and tests/gup/kmod/*.ko
+};
+
+struct VmOptions {
+  BootKernel kernel;
+  std::uint64_t memory_bytes = 3ull << 30;
+  std::uint64_t vram_bytes = 1ull << 30;
+  unsigned cpus = 2;
+  unsigned gpus = 1;
+  std::string machine = "pc";
+  std::string append;                     // added to the kernel command line
+  std::vector<std::string> amdgpu_params; // module parameters of kfdlab_amdgpu, e.g. "enable_test_ioctls=1"
+  std::vector<std::string> gup_params;    // module parameters of kfdlab_gup
+  bool load_modules = true;               // false: boot baseline without our modules
+  std::vector<std::filesystem::path> writable;  // host directories the guest may write (run --rw)
+  std::filesystem::path log_dir;          // console.log, device.log, qemu.log are written here
+  std::chrono::seconds boot_timeout{120};
+  bool verbose = false;
+  bool gdb = false;
+};
+
+// How a command in the guest ended: exit status 0..255, or 128 + signal.
+struct GuestExit {
+  int status = 0;
+};
+
+struct GuestCommand {
+  std::vector<std::string> argv;
+  std::vector<std::string> env;          // "K=V", complete environment
+  std::filesystem::path cwd = "/";
+  unsigned uid = 0, gid = 0;
+  std::vector<unsigned> groups;
+  unsigned umask = 022;
+  bool pty = false;                      // terminal with the caller's size
+  // Data from the guest; called from wait_command()'s thread. stream 1 = stdout, 2 = stderr, 3 = results.
+  // In the guest stream 3 is descriptor 3 of the command.
+  std::function<void(int stream, std::string_view data)> on_output;
+  int stdin_fd = -1;                     // -1: the guest command reads /dev/null
+  std::chrono::seconds timeout{0};       // 0: none
+};
+
+class Vm {
+ public:
+  // Boot to the guest agent. Errors say what did not happen and where the console log is.
+  static Result<std::unique_ptr<Vm>> boot(const VmOptions& options);
+  virtual ~Vm() = default;
+
+  // Run one command and wait for its end. An Error is a harness failure: the VM died, hung or timed out (then
+  // sysrq-w and -l were sent and the console log has the dump).
+  virtual Result<GuestExit> run(const GuestCommand& command) = 0;
+  // Forward a signal to the running command. Async-signal-safe callers use a self-pipe.
+  virtual void signal(int signo) = 0;
+
+  // The QEMU command line as a shell line, for --dry-run and failure reports.
+  [[nodiscard]] virtual std::string command_line() const = 0;
+  [[nodiscard]] virtual std::string accelerator() const = 0;  // "kvm" or "tcg"
+  [[nodiscard]] virtual const std::filesystem::path& console_log() const = 0;
+  // Device processes that died without being asked to (by a test or by the driver's reset request).
+  [[nodiscard]] virtual unsigned unexpected_device_deaths() const = 0;
+
+  // Orderly power-off with a deadline; the destructor kills what is left.
+  virtual Status shutdown() = 0;
+};
+
+}  // namespace kfdlab
