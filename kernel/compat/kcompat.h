@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between the kernels kfdlab builds for, each as one named feature. Code elsewhere tests a feature
+ * or calls a kcompat_ function; it never looks at LINUX_VERSION_CODE.
+ *
+ * A block has three parts: a comment saying what changed, in which release and by which commit; the macro
+ * KCOMPAT_HAVE_..., defined to 1 when this kernel has the newer form; and, where callers should not care,
+ * the shim. A header that came or went is asked for with __has_include, which also sees backports; a signature
+ * by the release. The file includes little, so a shim is a macro when its types come from a subsystem header.
+ */
+#ifndef KCOMPAT_H
+#define KCOMPAT_H
+
+#include <linux/types.h>
+#include <linux/version.h>
+
+/* ---- TTM and DRM ---- */
+
+/* One TTM header: ttm_bo_api.h and ttm_bo_driver.h became ttm_bo.h. 6.3, a3185f91d057. */
+#if __has_include(<drm/ttm/ttm_bo.h>)
+#define KCOMPAT_HAVE_TTM_BO_H	1
+#define KCOMPAT_TTM_BO_HEADER	<drm/ttm/ttm_bo.h>
+#else
+#define KCOMPAT_TTM_BO_HEADER	<drm/ttm/ttm_bo_driver.h>
+#endif
+
+/*
+ * struct ttm_placement lost its second array for busy placements; flags of each place say when it applies.
+ * 6.9, a78a8da51b36. The shim sets the same places for both.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define KCOMPAT_HAVE_TTM_SINGLE_PLACEMENT	1
+#define kcompat_ttm_placement_set(p, places, n) do {	\
+	(p)->placement = (places);			\
+	(p)->num_placement = (n);			\
+} while (0)
+#else
+#define kcompat_ttm_placement_set(p, places, n) do {	\
+	(p)->placement = (places);			\
+	(p)->num_placement = (n);			\
+	(p)->busy_placement = (places);			\
+	(p)->num_busy_placement = (n);			\
+} while (0)
+#endif
+
+/* struct ttm_device_funcs is taken const. 6.6, bbb5a34bfe8e. Cast where the older kernel takes it writable. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define KCOMPAT_HAVE_TTM_CONST_FUNCS	1
+#define kcompat_ttm_funcs(f)	(f)
+#else
+#define kcompat_ttm_funcs(f)	((struct ttm_device_funcs *)(f))
+#endif
+
+/*
+ * Dying objects sit on a per-device list served by bdev->wq, a delayed work; from 6.3 (9bff18d13473) bdev->wq
+ * is a workqueue with one work per object. The shim waits until objects that could not be freed at once are.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define KCOMPAT_HAVE_TTM_WORKQUEUE	1
+#define kcompat_ttm_flush_delayed_delete(bdev)	flush_workqueue((bdev)->wq)
+#else
+#define kcompat_ttm_flush_delayed_delete(bdev)	flush_delayed_work(&(bdev)->wq)
+#endif
+
+/* struct drm_driver.date is gone. 6.14, cb2e1c2136f7. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+#define KCOMPAT_DRM_DRIVER_DATE(d)
+#else
+#define KCOMPAT_DRM_DRIVER_DATE(d)	.date = (d),
+#endif
+
+/* ---- memory management ---- */
+
+/*
+ * The vmas argument of pin_user_pages*() and get_user_pages*() is gone. 6.5: 4c630f307455, 0b295316b3a9,
+ * 54d020692b34, ca5e863233e8.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define KCOMPAT_HAVE_GUP_WITHOUT_VMAS	1
+#endif
+
+/* ---- driver core ---- */
+
+/* class_create() takes the name only. 6.4, 1aaba11da9aa. Needs <linux/device.h> and <linux/module.h>. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define KCOMPAT_HAVE_CLASS_CREATE_NAME	1
+#define kcompat_class_create(name)	class_create(name)
+#else
+#define kcompat_class_create(name)	class_create(THIS_MODULE, name)
+#endif
+
+#endif
