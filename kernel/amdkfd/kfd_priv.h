@@ -6,7 +6,7 @@
  *   kfd_chardev   /dev/kfd, ioctl table               kfd_ring       control and copy rings, fences, reset
  *   kfd_process   process object, teardown            kfd_copy       batched copies and fills, CPU fallback
  *   kfd_topology  sysfs                               kfd_pagemap    device-coherent pages, page_free
- *   kfd_event     events, waits                       svm_range/attr/notifier/migrate   kfd_svm.h
+ *   kfd_event     events, waits                       svm_range/attr/notifier/migrate/account   kfd_svm.h
  *   kfd_memory    ALLOC/FREE/MAP/UNMAP records        kfd_debugfs, kfd_test, kfd_trace.h
  *
  * docs/locking.md lists every lock in order; lockdep_assert_held() states it where it is relied on.
@@ -44,14 +44,20 @@ struct kfd_process;
 /* gpu_id of GPU n; user space wants it 16-bit and non-zero (kfd-abi: mmap offsets carry it). */
 #define KFD_GPU_ID(index)	(0x8a01u + (index))
 
-/* Since-load counters of one GPU; include/uapi/kfdlab_test.h says what each means. */
+/*
+ * Since-load counters of one GPU; include/uapi/kfdlab_test.h says what each means. Who counts:
+ */
 struct kfd_counters {
+	/* kfd_pagemap.c, when a page is handed out and in page_free */
 	atomic64_t svm_pages_occupied;
+	atomic64_t pages_left_by_pin, pages_freed, page_free_irq;
+	/* svm_migrate.c, after migrate_*_pages() said which pages really moved */
 	atomic64_t pages_to_vram, pages_to_ram_prefetch, pages_to_ram_evict;
-	atomic64_t pages_left_by_pin, pages_freed, pages_failed;
-	atomic64_t migrations;
+	atomic64_t pages_failed, migrations, no_vram;
+	/* kfd_copy.c */
 	atomic64_t bytes_copied_device, bytes_copied_cpu, bytes_filled_device, bytes_filled_cpu;
-	atomic64_t no_vram, evictions, device_resets, page_free_irq;
+	/* kfd_ring.c */
+	atomic64_t device_resets;
 };
 
 struct kfd_rings;	/* kfd_ring.c */
@@ -101,22 +107,86 @@ u32 kfd_ring_generation(struct kfd_dev *dev);
  */
 int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 npages);
 
-/* kfd_copy.c: a batch of page copies and fills; see there. Never fails. */
+/*
+ * kfd_copy.c: batches of page copies and fills over the device's copy ring, by CPU when the device is gone,
+ * dies before the batch is done, or when dev->cpu_copy says so. Never fails. Context: may sleep; the pages stay
+ * owned by the caller (locked and unmapped, or a fresh allocation) until the wait returns.
+ *
+ * Runs are page aligned, in order, and do not overlap; adjacent ones are merged into one packet.
+ */
 struct kfd_copy_run {
-	u64 dst, src;		/* guest-physical; src ~0ull: fill dst with zero */
-	u32 bytes;
+	u64 dst, src;		/* guest-physical; src KFD_COPY_ZERO: fill dst with zero */
+	u32 bytes;		/* multiple of PAGE_SIZE */
 };
 #define KFD_COPY_ZERO	(~0ull)
+
+/*
+ * A batch under way. submit() queues it and returns; wait() returns when every byte is in place. Between the
+ * two the caller may prepare its next batch. runs[] must stay as it is until wait() returned: the CPU redoes the
+ * whole batch from it when the device dies. Every submit needs exactly one wait, by the same thread or another.
+ */
+struct kfd_copy_job {
+	struct kfd_dev *dev;
+	const struct kfd_copy_run *runs;
+	unsigned int nruns;
+	u32 generation;		/* 0: nothing was given to the device */
+	u32 fence;
+};
+void kfd_copy_submit(struct kfd_dev *dev, struct kfd_copy_job *job, const struct kfd_copy_run *runs,
+		     unsigned int nruns);
+void kfd_copy_wait(struct kfd_copy_job *job);
+/* submit and wait */
 void kfd_copy_batch(struct kfd_dev *dev, const struct kfd_copy_run *runs, unsigned int nruns);
 
-/* kfd_pagemap.c */
+/*
+ * kfd_pagemap.c: the device-coherent pages of a GPU. The pgmap's owner is the struct kfd_dev, so a collection with
+ * .pgmap_owner = dev->pgmap.owner and MIGRATE_VMA_SELECT_DEVICE_COHERENT returns pages of this GPU only, and a
+ * MMU_NOTIFY_MIGRATE event with that owner is ours. page->zone_device_data is the page's block.
+ */
 int kfd_pagemap_init(struct kfd_dev *dev);
 void kfd_pagemap_fini(struct kfd_dev *dev);
 static inline struct page *kfd_vram_page(struct kfd_dev *dev, unsigned long index)
 {
 	return pfn_to_page((dev->vram_base >> PAGE_SHIFT) + index);
 }
-struct kfd_dev *kfd_page_dev(struct page *page);	/* NULL if not a page of ours */
+struct kfd_dev *kfd_page_dev(struct page *page);	/* NULL if not a page of ours; any context */
+static inline struct klttm_block *kfd_page_block(struct page *page)
+{
+	return page->zone_device_data;
+}
+
+/*
+ * Why a device page came back, kept in page->private while the page is in use; see the head of kfd_pagemap.c for
+ * why a page that a long-term pin moved away arrives with 0.
+ */
+enum kfd_page_fate {
+	KFD_PAGE_LEFT_BY_PIN = 0,	/* never set by us */
+	KFD_PAGE_FREED,			/* munmap, exit, COW, MADV_DONTNEED; set when handed out */
+	KFD_PAGE_TO_RAM_PREFETCH,	/* our own migration */
+	KFD_PAGE_TO_RAM_EVICT,		/* our own eviction */
+	KFD_PAGE_UNUSED,		/* handed out as destination, but the migration did not take it */
+};
+/*
+ * Hand out page @i (0..npages-1) of @block as a migration destination: one reference, locked, counted as occupied,
+ * holding a reference of the block and, with all others, of this module. Context: process; the block is referenced.
+ */
+struct page *kfd_vram_page_init(struct kfd_dev *dev, struct klttm_block *block, unsigned long i);
+/* Give back a page from kfd_vram_page_init() that never got into a dst[] array. */
+void kfd_vram_page_discard(struct page *page);
+/*
+ * Say why @page is about to come back. Locking: @page locked, between migrate_*_pages() and migrate_*_finalize().
+ * Source page in VRAM that moved (src[i] & MIGRATE_PFN_MIGRATE): PREFETCH or EVICT. Destination page in VRAM whose
+ * source did not move: UNUSED.
+ */
+static inline void kfd_page_set_fate(struct page *page, enum kfd_page_fate fate)
+{
+	set_page_private(page, fate);
+}
+/*
+ * Implemented by svm_account.c: the last reference of a device page of @block is gone; the block's own reference is
+ * dropped right after. Context: any, hard irq included.
+ */
+void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate);
 
 /* kfd_topology.c */
 int kfd_topology_init(void);
