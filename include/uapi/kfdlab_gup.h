@@ -6,7 +6,9 @@
  * A hold belongs to the open file that made it; close releases what is left.
  * Errors: EINVAL bad flavour, flag, alignment, zero, wrapping range or npages > KFDLAB_GUP_MAX_PAGES; ENOENT no
  * such hold; EOPNOTSUPP the flavour does not exist on this kernel (pin_user_pages_unlocked with LONGTERM on
- * 6.1); ESRCH no such pid; anything else is what GUP itself returned.
+ * 6.1); ESRCH no such pid; ENOSPC more than KFDLAB_GUP_MAX_PAGES over all holds of the file; EPERM writing or
+ * dirtying through a hold without KFDLAB_GUP_WRITE, or open without CAP_SYS_ADMIN; EINTR a signal; anything else
+ * is what GUP itself returned.
  */
 #ifndef KFDLAB_GUP_H
 #define KFDLAB_GUP_H

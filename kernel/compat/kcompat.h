@@ -79,6 +79,14 @@
 #define KCOMPAT_HAVE_GUP_WITHOUT_VMAS	1
 #endif
 
+/*
+ * pin_user_pages_unlocked() takes FOLL_LONGTERM; before 6.3 it refused the flag with a warning. Came with "mm/gup:
+ * have internal functions get the mmap_read_lock()", which let all callers share the long-term loop.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define KCOMPAT_HAVE_PIN_UNLOCKED_LONGTERM	1
+#endif
+
 /* ---- driver core ---- */
 
 /* class_create() takes the name only. 6.4, 1aaba11da9aa. Needs <linux/device.h> and <linux/module.h>. */
