@@ -8,12 +8,12 @@
 
 #include "common/fd.h"
 #include "tests/support/listener.h"
-#include "tests/support/protocol.h"
+#include "tests/support/events.h"
 
 namespace kfdlab {
 
 void expect_kernel_line(std::string_view pattern, unsigned count) {
-  send_event({{"event", protocol::kEventDeclare}, {"pattern", pattern}, {"count", count}});
+  send_event({{"event", events::kEventDeclare}, {"pattern", pattern}, {"count", count}});
 }
 
 bool write_kernel_mark(std::string_view text) {
@@ -23,7 +23,7 @@ bool write_kernel_mark(std::string_view text) {
     return false;
   }
   std::string record = "<6>";
-  record += protocol::kMarkPrefix;
+  record += events::kMarkPrefix;
   record += text;
   return ::write(fd.get(), record.data(), record.size()) == static_cast<ssize_t>(record.size());
 }

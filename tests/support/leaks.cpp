@@ -7,7 +7,7 @@
 
 #include "tests/support/listener.h"
 #include "tests/support/needs.h"
-#include "tests/support/protocol.h"
+#include "tests/support/events.h"
 
 namespace kfdlab {
 
@@ -18,7 +18,7 @@ void LeakListener::OnTestStart(const testing::TestInfo&) {
     std::string message = "leaks are not fully checked here:";
     message += before_.pins_known ? "" : " vm.stat_refresh cannot be written;";
     message += before_.device_known ? "" : " /dev/kfdlab_test tells nothing;";
-    send_event({{"event", protocol::kEventNote}, {"message", message}});
+    send_event({{"event", events::kEventNote}, {"message", message}});
   }
 }
 

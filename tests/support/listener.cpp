@@ -15,14 +15,14 @@
 #include "common/fd.h"
 #include "include/uapi/kfdlab_test.h"
 #include "tests/support/kmsg.h"
-#include "tests/support/protocol.h"
+#include "tests/support/events.h"
 
 namespace kfdlab {
 namespace {
 
 int result_fd() {
   static const int fd = [] {
-    const char* text = std::getenv(protocol::kResultFdVariable);
+    const char* text = std::getenv(events::kResultFdVariable);
     if (text == nullptr) {
       return -1;
     }
@@ -57,14 +57,14 @@ nlohmann::json counters_of(const testing::TestResult& result) {
 // The judge's negative control: one WARN in the window of the first test of this process.
 void provoke_warning_once() {
   static bool done = false;
-  const char* control = std::getenv(protocol::kControlVariable);
+  const char* control = std::getenv(events::kControlVariable);
   if (done || control == nullptr || std::strcmp(control, "warn") != 0) {
     return;
   }
   done = true;
   const Fd fd(::open("/dev/kfdlab_test", O_RDWR | O_CLOEXEC));
   if (!fd.valid() || ::ioctl(fd.get(), KFDLAB_TEST_WARN) != 0) {
-    send_event({{"event", protocol::kEventNote},
+    send_event({{"event", events::kEventNote},
                 {"message", std::string("the control could not provoke a warning: ") + std::strerror(errno)}});
   }
 }
@@ -104,8 +104,8 @@ void ResultListener::OnTestStart(const testing::TestInfo& info) {
   if (result_fd() < 0) {
     return;
   }
-  write_kernel_mark(protocol::kMarkBegin + full_name(info));
-  send_event({{"event", protocol::kEventBegin}, {"test", full_name(info)}});
+  write_kernel_mark(events::kMarkBegin + full_name(info));
+  send_event({{"event", events::kEventBegin}, {"test", full_name(info)}});
   provoke_warning_once();
 }
 
@@ -113,7 +113,7 @@ void ResultListener::OnTestPartResult(const testing::TestPartResult& part) {
   if (part.passed()) {
     return;
   }
-  send_event({{"event", protocol::kEventPart},
+  send_event({{"event", events::kEventPart},
               {"kind", kind_of(part)},
               {"file", part.file_name() != nullptr ? part.file_name() : ""},
               {"line", part.line_number()},
@@ -125,9 +125,9 @@ void ResultListener::OnTestEnd(const testing::TestInfo& info) {
     return;
   }
   std::fflush(nullptr);
-  write_kernel_mark(protocol::kMarkEnd + full_name(info));
+  write_kernel_mark(events::kMarkEnd + full_name(info));
   const testing::TestResult& result = *info.result();
-  send_event({{"event", protocol::kEventEnd},
+  send_event({{"event", events::kEventEnd},
               {"test", full_name(info)},
               {"seconds", static_cast<double>(result.elapsed_time()) / 1000.0},
               {"counters", counters_of(result)}});

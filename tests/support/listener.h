@@ -10,7 +10,7 @@
 
 namespace kfdlab {
 
-// Sends one event of tests/support/protocol.h to the runner; nothing without one. Any thread, and forked children.
+// Sends one event of tests/support/events.h to the runner; nothing without one. Any thread, and forked children.
 void send_event(const nlohmann::json& event);
 
 class ResultListener : public testing::EmptyTestEventListener {

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <thread>
 
-#include "tests/support/protocol.h"
+#include "tests/support/events.h"
 
 namespace kfdlab {
 namespace {
@@ -46,23 +46,23 @@ bool kernel_at_least(unsigned major, unsigned minor) {
 }
 
 std::string residency_backend() {
-  if (const char* text = std::getenv(protocol::kBackendVariable); text != nullptr) {
+  if (const char* text = std::getenv(events::kBackendVariable); text != nullptr) {
     return text;
   }
   return node_exists("/dev/kfdlab_test") ? "coherent" : "none";
 }
 
 bool under_tcg() {
-  if (const char* text = std::getenv(protocol::kAcceleratorVariable); text != nullptr) {
+  if (const char* text = std::getenv(events::kAcceleratorVariable); text != nullptr) {
     return std::strcmp(text, "tcg") == 0;
   }
   // Started by hand in the VM: slow is the safe guess.
   return node_exists("/dev/kfdlab_test");
 }
 
-std::uint64_t test_seed() { return number_from(protocol::kSeedVariable, 1); }
+std::uint64_t test_seed() { return number_from(events::kSeedVariable, 1); }
 
-std::chrono::seconds stress_time() { return std::chrono::seconds(number_from(protocol::kStressTimeVariable, 20)); }
+std::chrono::seconds stress_time() { return std::chrono::seconds(number_from(events::kStressTimeVariable, 20)); }
 
 unsigned patience() { return under_tcg() ? 10 : 1; }
 

@@ -12,7 +12,7 @@
 // before its event is sent: whoever has read "end" finds every line of that test already in the log.
 #pragma once
 
-namespace kfdlab::protocol {
+namespace kfdlab::events {
 
 inline constexpr char kResultFdVariable[] = "KFDLAB_RESULT_FD";
 inline constexpr char kSeedVariable[] = "KFDLAB_SEED";            // decimal
@@ -32,4 +32,4 @@ inline constexpr char kMarkPrefix[] = "kfdlab-test: ";
 inline constexpr char kMarkBegin[] = "begin ";
 inline constexpr char kMarkEnd[] = "end ";
 
-}  // namespace kfdlab::protocol
+}  // namespace kfdlab::events
