@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "tools/commands.h"
+
+#include <cstdio>
+
+namespace kfdlab {
+
+std::span<const Command> commands() {
+  static constexpr Command kCommands[] = {
+      {"run", "Run a command of this machine inside the VM, with the virtual GPU attached", setup_run},
+      {"shell", "Open your login shell inside the VM", setup_shell},
+      {"build", "Build the kernel modules", setup_build},
+      {"kernels", "List the kernels that can be booted", setup_kernels},
+      {"version", "Print the version", setup_version},
+  };
+  return kCommands;
+}
+
+std::function<int()> setup_version(CLI::App& app) {
+  static_cast<void>(app);
+  return [] {
+    std::puts("kfdlab " KFDLAB_VERSION);
+    return 0;
+  };
+}
+
+}  // namespace kfdlab
