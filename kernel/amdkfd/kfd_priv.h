@@ -187,6 +187,11 @@ static inline void kfd_page_set_fate(struct page *page, enum kfd_page_fate fate)
  * dropped right after. Context: any, hard irq included.
  */
 void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate);
+/*
+ * Implemented by svm_account.c: klttm_set_block_release() callback, @owner is the kfd_dev, @priv what
+ * klttm_svm_block_create() was given. Called once per block, when its last page came back. Context: may sleep.
+ */
+void svm_account_block_release(void *owner, void *priv);
 
 /* kfd_topology.c */
 int kfd_topology_init(void);
