@@ -38,6 +38,7 @@
 #include "kernel/ttm/kfdlab_ttm.h"
 
 struct dentry;
+struct seq_file;
 struct kfd_process;
 
 #define KFD_MAX_GPUS	16
@@ -192,6 +193,11 @@ void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate);
  * klttm_svm_block_create() was given. Called once per block, when its last page came back. Context: may sleep.
  */
 void svm_account_block_release(void *owner, void *priv);
+/*
+ * Implemented by svm_range.c: one line for each range of @p, first page, last page, flags, locations, granularity,
+ * access, pages in VRAM. Context: debugfs read, may sleep; takes svms->lock.
+ */
+void svm_debugfs_show(struct kfd_process *p, struct seq_file *m);
 
 /* kfd_topology.c */
 int kfd_topology_init(void);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Inside of the rings, for kfd_ring.c, kfd_copy.c and kfd_debugfs.c only.
+ *
+ * Generations. The state register names the device process (its generation) and whether it serves. The driver
+ * "adopts" a READY generation: it resets its own page and pointers and then writes the generation, and only then
+ * does the device consume anything. rings->generation is the adopted one, 0 when none. Everything queued belongs
+ * to the generation adopted when it was queued and is complete when its fence was seen while that generation was
+ * still READY; when the generation is gone, so is the process (the launcher writes DEAD only after reaping it),
+ * and what was queued will never run.
+ */
+#ifndef KFD_RING_H
+#define KFD_RING_H
+
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "kfd_priv.h"
+
+struct kfd_rings {
+	struct kfd_dev *dev;
+	/* Shared memory. Every load of the device's words is READ_ONCE or an acquire: the other side may write. */
+	const struct kfdlab_device_regs *device;
+	struct kfdlab_driver_regs *driver;
+	struct kfdlab_control_entry *control;
+	u32 *copy;
+	const struct ih_entry *ih;
+
+	/* Adopted generation. Written under both ring locks and ih_lock; read with any of them or READ_ONCE. */
+	u32 generation;
+
+	struct mutex control_lock;	/* control ring writes; outer of the two */
+	u64 control_wptr;		/* entries */
+	struct mutex copy_lock;		/* copy ring writes */
+	u64 copy_wptr;			/* bytes */
+	u32 copy_seq;			/* last fence value handed out */
+
+	spinlock_t ih_lock;		/* taken in hard irq */
+	u64 ih_rptr;			/* bytes */
+
+	wait_queue_head_t control_wait;
+	wait_queue_head_t copy_wait;
+
+	spinlock_t reset_lock;
+	u32 reset_generation;		/* last generation whose reset was asked for */
+};
+
+enum kfd_ring_what {
+	KFD_RING_CONTROL_DONE,		/* control_done reached target */
+	KFD_RING_COPY_FENCE,		/* copy_fence reached target, compared as u32 difference */
+	KFD_RING_COPY_SPACE,		/* copy_rptr reached target */
+};
+
+/*
+ * Sleep until @what reaches @target (0) or the process of @generation is gone (-ENODEV). No other way out: a
+ * device that makes no progress for reset_timeout_ms is reset, again each second, until it was reaped.
+ * Context: process, not killable; takes no lock while asleep.
+ */
+int kfd_ring_wait(struct kfd_rings *rings, u32 generation, enum kfd_ring_what what, u64 target);
+/* Follow the state register: adopt a new generation, drop a dead one. Context: process; takes the ring locks. */
+void kfd_ring_sync(struct kfd_rings *rings);
+/* Publish the copy ring's write pointer and wake the device if it sleeps. Locking: copy_lock. */
+void kfd_ring_publish_copy(struct kfd_rings *rings);
+
+#endif
