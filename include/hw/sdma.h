@@ -30,6 +30,10 @@ enum kfdlab_sdma_op {
 /* CONST_FILL header bits 31:30: size of the pattern, 2 = dword. */
 #define SDMA_FILL_DWORD		(2u << 30)
 
+/* NOP header bits 29:16: dwords behind the header that belong to the packet and are skipped. */
+#define SDMA_NOP_COUNT_SHIFT	16
+#define SDMA_NOP_COUNT_MASK	(0x3fffu << SDMA_NOP_COUNT_SHIFT)
+
 static inline uint32_t sdma_header(uint32_t op, uint32_t subop)
 {
 	return op | subop << 8;
