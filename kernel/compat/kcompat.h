@@ -5,8 +5,7 @@
  *
  * A block has three parts: a comment saying what changed, in which release and by which commit; the macro
  * KCOMPAT_HAVE_..., defined to 1 when this kernel has the newer form; and, where callers should not care,
- * the shim. A header that came or went is asked for with __has_include, which also sees backports; a signature
- * by the release. The file includes little, so a shim is a macro when its types come from a subsystem header.
+ * the shim. The file includes little, so a shim is a macro when its types come from a subsystem header.
  */
 #ifndef KCOMPAT_H
 #define KCOMPAT_H
@@ -14,21 +13,20 @@
 #include <linux/types.h>
 #include <linux/version.h>
 
+#define KCOMPAT_SINCE(major, minor)	(LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
+
 /* ---- TTM and DRM ---- */
 
 /* One TTM header: ttm_bo_api.h and ttm_bo_driver.h became ttm_bo.h. 6.3, a3185f91d057. */
-#if __has_include(<drm/ttm/ttm_bo.h>)
+#if KCOMPAT_SINCE(6, 3)
 #define KCOMPAT_HAVE_TTM_BO_H	1
-#define KCOMPAT_TTM_BO_HEADER	<drm/ttm/ttm_bo.h>
-#else
-#define KCOMPAT_TTM_BO_HEADER	<drm/ttm/ttm_bo_driver.h>
 #endif
 
 /*
  * struct ttm_placement lost its second array for busy placements; flags of each place say when it applies.
  * 6.9, a78a8da51b36. The shim sets the same places for both.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#if KCOMPAT_SINCE(6, 9)
 #define KCOMPAT_HAVE_TTM_SINGLE_PLACEMENT	1
 #define kcompat_ttm_placement_set(p, places, n) do {	\
 	(p)->placement = (places);			\
@@ -43,8 +41,8 @@
 } while (0)
 #endif
 
-/* struct ttm_device_funcs is taken const. 6.6, bbb5a34bfe8e. Cast where the older kernel takes it writable. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+/* ttm_device_init() takes its callbacks const; seen in 6.12, not in 6.1, which never writes them either. */
+#if KCOMPAT_SINCE(6, 12)
 #define KCOMPAT_HAVE_TTM_CONST_FUNCS	1
 #define kcompat_ttm_funcs(f)	(f)
 #else
@@ -55,7 +53,7 @@
  * Dying objects sit on a per-device list served by bdev->wq, a delayed work; from 6.3 (9bff18d13473) bdev->wq
  * is a workqueue with one work per object. The shim waits until objects that could not be freed at once are.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if KCOMPAT_SINCE(6, 3)
 #define KCOMPAT_HAVE_TTM_WORKQUEUE	1
 #define kcompat_ttm_flush_delayed_delete(bdev)	flush_workqueue((bdev)->wq)
 #else
@@ -63,10 +61,10 @@
 #endif
 
 /* struct drm_driver.date is gone. 6.14, cb2e1c2136f7. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
-#define KCOMPAT_DRM_DRIVER_DATE(d)
+#if KCOMPAT_SINCE(6, 14)
+#define KCOMPAT_DRM_DRIVER_DATE(text)
 #else
-#define KCOMPAT_DRM_DRIVER_DATE(d)	.date = (d),
+#define KCOMPAT_DRM_DRIVER_DATE(text)	.date = (text),
 #endif
 
 /* ---- memory management ---- */
@@ -75,7 +73,7 @@
  * The vmas argument of pin_user_pages*() and get_user_pages*() is gone. 6.5: 4c630f307455, 0b295316b3a9,
  * 54d020692b34, ca5e863233e8.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#if KCOMPAT_SINCE(6, 5)
 #define KCOMPAT_HAVE_GUP_WITHOUT_VMAS	1
 #endif
 
@@ -83,18 +81,34 @@
  * pin_user_pages_unlocked() takes FOLL_LONGTERM; before 6.3 it refused the flag with a warning. Came with "mm/gup:
  * have internal functions get the mmap_read_lock()", which let all callers share the long-term loop.
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#if KCOMPAT_SINCE(6, 3)
 #define KCOMPAT_HAVE_PIN_UNLOCKED_LONGTERM	1
 #endif
 
 /* ---- driver core ---- */
 
 /* class_create() takes the name only. 6.4, 1aaba11da9aa. Needs <linux/device.h> and <linux/module.h>. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#if KCOMPAT_SINCE(6, 4)
 #define KCOMPAT_HAVE_CLASS_CREATE_NAME	1
 #define kcompat_class_create(name)	class_create(name)
 #else
 #define kcompat_class_create(name)	class_create(THIS_MODULE, name)
+#endif
+
+/* class->devnode() takes a const device. 6.2, ff62b8e6588f. Needs <linux/device.h>. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define KCOMPAT_HAVE_DEVNODE_CONST	1
+typedef const struct device kcompat_devnode_device;
+#else
+typedef struct device kcompat_devnode_device;
+#endif
+
+/* kernfs_node.parent is under RCU and was renamed. 6.15, 633488947ef6. For nodes that do not move. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define KCOMPAT_HAVE_KERNFS_PARENT_RCU	1
+#define kcompat_kernfs_parent(kn)	rcu_dereference_protected((kn)->__parent, true)
+#else
+#define kcompat_kernfs_parent(kn)	((kn)->parent)
 #endif
 
 #endif

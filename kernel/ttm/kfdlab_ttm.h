@@ -42,19 +42,20 @@ struct klttm_ops {
 	void (*fill_zero)(void *owner, u64 phys, u64 bytes);
 	void (*copy)(void *owner, u64 dst_phys, u64 src_phys, u64 bytes);
 	/*
-	 * Move the SVM pages of @block back to RAM by page frame. Locking: the object's dma_resv is held, no mmap
-	 * lock is taken. Pages somebody holds stay; the block then becomes an orphan.
+	 * Move the SVM pages of @block back to RAM by page frame. Pages somebody holds stay; the block then becomes
+	 * an orphan, and is tried again when an allocation finds no room. Locking: the object's dma_resv is held
+	 * (none for an orphan), and the caller of klttm_svm_block_create() may hold any mmap lock: take none.
 	 */
 	void (*evict_block)(void *owner, struct klttm_block *block);
-	/* Open file of the render node gone; the owner drops what ACQUIRE_VM tied to it. May be NULL. */
 };
 
 /* Create TTM device, VRAM manager and DRM device; the render node is live on return. ERR_PTR on failure. */
 struct klttm_device *klttm_device_create(struct device *parent, const struct klttm_config *config,
 					 const struct klttm_ops *ops, void *owner);
 /*
- * Unregister the node and free everything. The caller has made sure that no SVM page is in use; open files of
- * the render node keep the DRM device (drm_dev_put) but every ioctl on them returns ENODEV.
+ * Unregister the node and free everything. The caller has made sure that no SVM page is in use and has put its
+ * buffer objects. Open files of the render node keep the DRM device, but every ioctl on them returns ENODEV and
+ * every access to a mapping raises SIGBUS. No callback is called any more when this returns.
  */
 void klttm_device_destroy(struct klttm_device *dev);
 int klttm_device_render_minor(const struct klttm_device *dev);
@@ -64,6 +65,8 @@ int klttm_device_render_minor(const struct klttm_device *dev);
  * pages. Returns with one page reference held for the caller (drop with klttm_page_put()); ERR_PTR(-ENOSPC)
  * when no room could be made. @priv is the caller's cookie (klttm_block_priv()). Context: may sleep, no
  * dma_resv held; mmap lock may be held. A run of 512 pages is 2 MiB aligned when VRAM allows.
+ * The pages are one contiguous run, so a smaller block may fit where a larger one does not. They are not
+ * cleared. evict_block may be called for the block as soon as it exists, before this returns.
  */
 struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv);
 void *klttm_block_priv(const struct klttm_block *block);
@@ -72,16 +75,23 @@ unsigned long klttm_block_npages(const struct klttm_block *block);
 /* One reference per device page in use. _put: any context, hard irq included; the release itself is deferred. */
 void klttm_page_get(struct klttm_block *block);
 void klttm_page_put(struct klttm_block *block);
-/* Called once per block, from process context, when its last reference is gone and before its VRAM is reused. */
+/*
+ * Called once per block, from a workqueue, when its last reference is gone and before its VRAM is reused.
+ * klttm_svm_block_create() waits for that work, so @release must not wait for a lock that its callers hold.
+ */
 void klttm_set_block_release(struct klttm_device *dev, void (*release)(void *owner, void *priv));
 /* Make the block most recently used. Context: may sleep. */
 void klttm_svm_block_touch(struct klttm_block *block);
-/* Call fn for every SVM block alive; fn may sleep (it holds a reference to the block). For eviction of all. */
+/*
+ * Call fn for every SVM block alive when this is called, orphans included; fn may sleep (the walk holds a
+ * reference to the block, and no lock). For eviction of all.
+ */
 void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_block *block, void *arg), void *arg);
 
 /*
- * Buffer objects for KFD's ALLOC_MEMORY_OF_GPU and GEM. VRAM is zeroed before return. Domain is
- * AMDGPU_GEM_DOMAIN_VRAM or _GTT. ERR_PTR: -EINVAL size 0, -ENOMEM/-ENOSPC no room.
+ * Buffer objects for KFD's ALLOC_MEMORY_OF_GPU and GEM. Memory is zeroed before return. Domain is
+ * AMDGPU_GEM_DOMAIN_VRAM or _GTT. Without @cpu_access mmap() answers EACCES. ERR_PTR: -EINVAL size 0 or
+ * another domain, -ENOSPC larger than the heap, -ENOMEM no room, -ENODEV. Context: may sleep, no dma_resv held.
  */
 struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain, bool cpu_access);
 void klttm_bo_get(struct klttm_bo *bo);
@@ -90,7 +100,7 @@ u64 klttm_bo_mmap_offset(const struct klttm_bo *bo);	/* for mmap on the render n
 /* Allow/revoke @filp (a render-node file) to mmap the object; balanced by the caller. */
 int klttm_bo_allow(struct klttm_bo *bo, struct file *filp);
 void klttm_bo_revoke(struct klttm_bo *bo, struct file *filp);
-/* Kernel mapping of a GTT object (event page), pinned while mapped. */
+/* Kernel mapping of a GTT object (event page), pinned while mapped; NULL: no memory, or in VRAM. May nest. */
 void *klttm_bo_kmap(struct klttm_bo *bo);
 void klttm_bo_kunmap(struct klttm_bo *bo);
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPU mappings of buffer objects through the render node. VRAM is mapped write-back by page frame (VM_PFNMAP),
+ * although its frames have struct pages: those belong to the SVM side, have no reference here, and
+ * get_user_pages() must not find them through such a mapping.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
+
+#include "klttm_priv.h"
+
+static vm_fault_t klttm_vm_fault(struct vm_fault *vmf)
+{
+	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
+	vm_fault_t ret;
+	int idx;
+
+	if (!drm_dev_enter(tbo->base.dev, &idx))
+		return VM_FAULT_SIGBUS;
+	ret = ttm_bo_vm_reserve(tbo, vmf);
+	if (ret)
+		goto out_exit;
+	ret = ttm_bo_vm_fault_reserved(vmf, vmf->vma->vm_page_prot, TTM_BO_VM_NUM_PREFAULT);
+	/* On a retry that may sleep TTM has already unlocked. */
+	if (ret != VM_FAULT_RETRY || (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		dma_resv_unlock(tbo->base.resv);
+out_exit:
+	drm_dev_exit(idx);
+	return ret;
+}
+
+const struct vm_operations_struct klttm_vm_ops = {
+	.fault = klttm_vm_fault,
+	.open = ttm_bo_vm_open,
+	.close = ttm_bo_vm_close,
+	.access = ttm_bo_vm_access,
+};
+
+int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
+{
+	struct ttm_buffer_object *tbo = container_of(obj, struct ttm_buffer_object, base);
+	int ret;
+
+	if (!to_klttm_bo(tbo)->cpu_access)
+		return -EACCES;
+	ret = ttm_bo_mmap_obj(vma, tbo);
+	if (ret)
+		return ret;
+	/* The mapping holds a reference of the TTM object instead of the one GEM took for it. */
+	drm_gem_object_put(obj);
+	return 0;
+}
+
+/* ptrace and /proc/PID/mem. Locking: dma_resv held. */
+int klttm_access_memory(struct ttm_buffer_object *tbo, unsigned long offset, void *buf, int len, int write)
+{
+	u64 phys = klttm_block_phys(to_klttm_block(tbo->resource)) + offset;
+	int done, bytes;
+	void *addr;
+
+	for (done = 0; done < len; done += bytes) {
+		bytes = min_t(int, len - done, PAGE_SIZE - offset_in_page(phys + done));
+		if (!pfn_valid(PHYS_PFN(phys + done)))
+			return -EIO;
+		addr = kmap_local_page(pfn_to_page(PHYS_PFN(phys + done)));
+		if (write)
+			memcpy(addr + offset_in_page(phys + done), buf + done, bytes);
+		else
+			memcpy(buf + done, addr + offset_in_page(phys + done), bytes);
+		kunmap_local(addr);
+	}
+	return len;
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SVM blocks: VRAM blocks whose pages become device-coherent pages of the kernel, each with a buffer object
+ * in TTM's LRU so that TTM can choose it for eviction.
+ *
+ * The pages in use share one reference to the block and one to its object. The object's goes when the last
+ * page comes back, or when TTM evicts the object first; in the second case the block is an orphan until its
+ * last page is back. Whoever takes block->bo under svm_lock drops the object's reference, so it happens once.
+ */
+#include "klttm_priv.h"
+
+/* Orphans tried again per allocation under pressure: they are usually held by long pins, so few succeed. */
+#define KLTTM_ORPHAN_RETRIES	32
+
+void klttm_svm_init(struct klttm_device *dev)
+{
+	spin_lock_init(&dev->svm_lock);
+	INIT_LIST_HEAD(&dev->svm_blocks);
+	INIT_LIST_HEAD(&dev->orphans);
+}
+
+struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv)
+{
+	struct klttm_block *block;
+	struct klttm_bo *bo;
+
+	if (!npages || npages > SZ_2M >> PAGE_SHIFT)
+		return ERR_PTR(-EINVAL);
+	bo = klttm_bo_alloc(dev, (u64)npages << PAGE_SHIFT, TTM_PL_VRAM, true);
+	if (IS_ERR(bo))
+		/* TTM says -ENOMEM when it could not make room. */
+		return PTR_ERR(bo) == -ENOMEM ? ERR_PTR(-ENOSPC) : ERR_CAST(bo);
+
+	block = to_klttm_block(bo->tbo.resource);
+	block->priv = priv;
+	refcount_set(&block->pages, 1);
+	refcount_inc(&block->refs);
+	spin_lock(&dev->svm_lock);
+	block->bo = bo;
+	list_add(&block->svm_link, &dev->svm_blocks);
+	spin_unlock(&dev->svm_lock);
+	ttm_bo_unreserve(&bo->tbo);
+	return block;
+}
+EXPORT_SYMBOL_GPL(klttm_svm_block_create);
+
+void *klttm_block_priv(const struct klttm_block *block)
+{
+	return block->priv;
+}
+EXPORT_SYMBOL_GPL(klttm_block_priv);
+
+unsigned long klttm_block_first_page(const struct klttm_block *block)
+{
+	return block->node.start;
+}
+EXPORT_SYMBOL_GPL(klttm_block_first_page);
+
+unsigned long klttm_block_npages(const struct klttm_block *block)
+{
+	return block->node.size;
+}
+EXPORT_SYMBOL_GPL(klttm_block_npages);
+
+void klttm_page_get(struct klttm_block *block)
+{
+	refcount_inc(&block->pages);
+}
+EXPORT_SYMBOL_GPL(klttm_page_get);
+
+void klttm_page_put(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+
+	if (!refcount_dec_and_test(&block->pages))
+		return;
+	llist_add(&block->reap_link, &dev->idle);
+	queue_work(dev->wq, &dev->reap_work);
+}
+EXPORT_SYMBOL_GPL(klttm_page_put);
+
+void klttm_set_block_release(struct klttm_device *dev, void (*release)(void *owner, void *priv))
+{
+	dev->release = release;
+}
+EXPORT_SYMBOL_GPL(klttm_set_block_release);
+
+void klttm_svm_block_evicted(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+	struct klttm_bo *bo;
+
+	spin_lock(&dev->svm_lock);
+	bo = block->bo;
+	block->bo = NULL;
+	if (bo) {
+		list_add_tail(&block->orphan_link, &dev->orphans);
+		dev->orphan_blocks++;
+		dev->vram_orphaned += block->node.size << PAGE_SHIFT;
+	}
+	spin_unlock(&dev->svm_lock);
+	/* Not the last one: whoever evicts the object holds a reference. */
+	if (bo)
+		ttm_bo_put(&bo->tbo);
+}
+
+void klttm_svm_block_idle(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+	struct klttm_bo *bo;
+
+	spin_lock(&dev->svm_lock);
+	bo = block->bo;
+	block->bo = NULL;
+	if (!list_empty(&block->orphan_link)) {
+		list_del_init(&block->orphan_link);
+		dev->orphan_blocks--;
+		dev->vram_orphaned -= block->node.size << PAGE_SHIFT;
+	}
+	spin_unlock(&dev->svm_lock);
+	if (bo)
+		ttm_bo_put(&bo->tbo);
+	klttm_block_put(block);
+}
+
+void klttm_svm_block_forget(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+
+	if (list_empty(&block->svm_link))
+		return;
+	spin_lock(&dev->svm_lock);
+	list_del(&block->svm_link);
+	spin_unlock(&dev->svm_lock);
+	if (dev->release)
+		dev->release(dev->owner, block->priv);
+}
+
+void klttm_svm_block_touch(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+	struct ttm_buffer_object *tbo = NULL;
+
+	spin_lock(&dev->svm_lock);
+	if (block->bo)
+		tbo = ttm_bo_get_unless_zero(&block->bo->tbo);
+	spin_unlock(&dev->svm_lock);
+	if (!tbo)
+		return;
+	/* Unreserving moves to the LRU's tail. A busy object is being evicted: too late. */
+	if (dma_resv_trylock(tbo->base.resv))
+		ttm_bo_unreserve(tbo);
+	ttm_bo_put(tbo);
+}
+EXPORT_SYMBOL_GPL(klttm_svm_block_touch);
+
+/* The next block after @prev (NULL: the first) with a reference. @prev's own keeps it in the list meanwhile. */
+static struct klttm_block *klttm_svm_next_block(struct klttm_device *dev, struct klttm_block *prev)
+{
+	struct klttm_block *block, *found = NULL;
+
+	spin_lock(&dev->svm_lock);
+	block = list_prepare_entry(prev, &dev->svm_blocks, svm_link);
+	list_for_each_entry_continue(block, &dev->svm_blocks, svm_link) {
+		if (klttm_block_get_unless_zero(block)) {
+			found = block;
+			break;
+		}
+	}
+	spin_unlock(&dev->svm_lock);
+	if (prev)
+		klttm_block_put(prev);
+	return found;
+}
+
+void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_block *, void *),
+			      void *arg)
+{
+	struct klttm_block *block = NULL;
+
+	while ((block = klttm_svm_next_block(dev, block)))
+		fn(block, arg);
+}
+EXPORT_SYMBOL_GPL(klttm_for_each_svm_block);
+
+void klttm_svm_retry_orphans(struct klttm_device *dev)
+{
+	struct klttm_block *block;
+	unsigned int tries;
+
+	for (tries = 0; tries < KLTTM_ORPHAN_RETRIES; tries++) {
+		spin_lock(&dev->svm_lock);
+		/* An orphan's pages hold a reference, so getting one cannot fail. */
+		block = list_first_entry_or_null(&dev->orphans, struct klttm_block, orphan_link);
+		if (block && tries < dev->orphan_blocks && klttm_block_get_unless_zero(block))
+			list_move_tail(&block->orphan_link, &dev->orphans);
+		else
+			block = NULL;
+		spin_unlock(&dev->svm_lock);
+		if (!block)
+			return;
+		dev->ops->evict_block(dev->owner, block);
+		klttm_block_put(block);
+	}
+}
