@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Prefetch: the pages of an interval of the caller's address space move to VRAM, to RAM, or between GPUs.
+ *
+ * Work goes in chunks that end at 2 MiB boundaries, two at a time: while the device copies one, the next is
+ * collected. mmap_lock is held for reading, for a bounded number of chunks; no other lock of ours is held, so the
+ * notifiers that migration raises, and evictions that making room raises, meet nothing of ours that is locked.
+ *
+ * Nothing here fails the caller. Pages of other kinds stay where they are: file and shared memory, KSM pages (one
+ * would carry other processes' mappings into VRAM), other drivers' device pages, pages somebody holds.
+ */
+#include <linux/delay.h>
+#include <linux/ksm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
+
+#include "kfd_trace.h"
+#include "svm_batch.h"
+
+/* Chunks under one hold of mmap_lock: 32 MiB, some tens of milliseconds at worst. */
+#define SVM_LOCK_CHUNKS	16
+/* A stray reference (another CPU's LRU cache, a reader of /proc) is gone soon; a real holder's is not. */
+#define SVM_ATTEMPTS	3
+
+struct svm_chunk {
+	struct migrate_vma vma;
+	struct svm_batch batch;
+};
+
+struct svm_mover {
+	struct svm_account *account;
+	struct kfd_dev *from, *to;	/* NULL: RAM; not both */
+	bool full;			/* VRAM has no room: stop */
+	struct svm_chunk chunks[2];
+};
+
+struct svm_mover *svm_mover_create(void)
+{
+	return kvzalloc(sizeof(struct svm_mover), GFP_KERNEL_ACCOUNT);
+}
+
+void svm_mover_destroy(struct svm_mover *mover)
+{
+	kvfree(mover);
+}
+
+/* Does this collected entry go? */
+static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struct *vma, unsigned long src)
+{
+	struct page *page = migrate_pfn_to_page(src);
+
+	if (!(src & MIGRATE_PFN_MIGRATE))
+		return false;
+	if (!page)
+		return !mover->from && !userfaultfd_missing((struct vm_area_struct *)vma);
+	if (!PageAnon(page) || PageKsm(page))
+		return false;
+	return is_zone_device_page(page) ? mover->from && kfd_page_dev(page) == mover->from : !mover->from;
+}
+
+/* Leave out what does not go; finalize puts such pages back. Returns how many go. */
+static unsigned long svm_filter(const struct svm_mover *mover, struct svm_chunk *chunk)
+{
+	struct svm_batch *batch = &chunk->batch;
+	unsigned long i, n = 0;
+
+	for (i = 0; i < batch->npages; i++) {
+		if (svm_wanted(mover, chunk->vma.vma, batch->src[i]))
+			n++;
+		else
+			batch->src[i] &= ~MIGRATE_PFN_MIGRATE;
+	}
+	return n;
+}
+
+/* Give the next @n entries that go, from *@i on, the pages of @block. */
+static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch, struct klttm_block *block,
+			   unsigned long n, unsigned long *i)
+{
+	unsigned long taken = 0, k;
+
+	for (k = 0; k < n; (*i)++) {
+		struct page *page;
+
+		if (!(batch->src[*i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		page = kfd_vram_page_init(mover->to, block, k++);
+		if (!page)
+			continue;
+		svm_batch_add(batch, *i, page);
+		taken++;
+	}
+	svm_account_pages_out(mover->account, taken);
+	klttm_page_put(block);
+}
+
+/*
+ * VRAM for @n pages, in one block if that can be had: contiguous pages are copied by one packet and will be mapped by
+ * one entry. Fragments are second choice.
+ */
+static void svm_alloc_vram(struct svm_mover *mover, struct svm_batch *batch, unsigned long n)
+{
+	unsigned long size = n, i = 0;
+
+	while (n) {
+		struct klttm_block *block;
+		void *cookie = svm_block_cookie(svm_account_get(mover->account), batch->by_cpu);
+
+		size = min(size, n);
+		block = klttm_svm_block_create(mover->to->ttm, size, cookie);
+		if (!IS_ERR(block)) {
+			svm_take_block(mover, batch, block, size, &i);
+			n -= size;
+			continue;
+		}
+		svm_account_put(mover->account);
+		size /= 2;
+		if (!size) {
+			mover->full = true;
+			atomic64_inc(&mover->to->counters.no_vram);
+			return;
+		}
+	}
+}
+
+static void svm_alloc_ram(struct svm_chunk *chunk)
+{
+	struct svm_batch *batch = &chunk->batch;
+	unsigned long i;
+
+	for (i = 0; i < batch->npages; i++) {
+		struct page *page;
+
+		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN, chunk->vma.vma,
+				      chunk->vma.start + (i << PAGE_SHIFT));
+		if (!page)
+			continue;
+		lock_page(page);
+		svm_batch_add(batch, i, page);
+	}
+}
+
+/*
+ * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else svm_chunk_end() must
+ * follow before mmap_lock is dropped.
+ */
+static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk, struct vm_area_struct *vma,
+			    unsigned long start, unsigned long end)
+{
+	struct kfd_dev *dev = mover->to ?: mover->from;
+	struct svm_batch *batch = &chunk->batch;
+	unsigned long n;
+
+	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, (end - start) >> PAGE_SHIFT);
+	chunk->vma = (struct migrate_vma){
+		.vma = vma,
+		.src = batch->src,
+		.dst = batch->dst,
+		.start = start,
+		.end = end,
+		.pgmap_owner = mover->from ? mover->from->pgmap.owner : mover->to->pgmap.owner,
+		.flags = mover->from ? MIGRATE_VMA_SELECT_DEVICE_COHERENT : MIGRATE_VMA_SELECT_SYSTEM,
+	};
+	/* The only error is a kind of mapping that does not migrate, such as hugetlb. */
+	if (migrate_vma_setup(&chunk->vma) || !chunk->vma.cpages)
+		return false;
+
+	n = svm_filter(mover, chunk);
+	if (n && mover->to)
+		svm_alloc_vram(mover, batch, n);
+	else if (n)
+		svm_alloc_ram(chunk);
+	if (!batch->nruns) {
+		migrate_vma_finalize(&chunk->vma);
+		return false;
+	}
+	svm_batch_submit(batch);
+	return true;
+}
+
+static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chunk, struct svm_moved count,
+			    bool last_attempt)
+{
+	struct kfd_dev *dev = mover->to ?: mover->from;
+	unsigned long failed = last_attempt ? count.failed : 0;
+
+	atomic64_add(count.moved, mover->to ? &dev->counters.pages_to_vram : &dev->counters.pages_to_ram_prefetch);
+	atomic64_add(failed, &dev->counters.pages_failed);
+	trace_kfdlab_migrate(dev->gpu_id, mover->to, KFD_TRIGGER_PREFETCH, chunk->vma.start, count.moved, failed);
+}
+
+/* Returns pages that were collected but did not move. */
+static unsigned long svm_chunk_finish(struct svm_mover *mover, struct svm_chunk *chunk, bool last_attempt)
+{
+	struct svm_moved count;
+
+	svm_batch_wait(&chunk->batch);
+	migrate_vma_pages(&chunk->vma);
+	count = svm_batch_settle(&chunk->batch, KFD_PAGE_TO_RAM_PREFETCH);
+	migrate_vma_finalize(&chunk->vma);
+	svm_count_moved(mover, chunk, count, last_attempt);
+	return count.failed;
+}
+
+static void svm_chunk_end(struct svm_mover *mover, struct svm_chunk *chunk)
+{
+	struct vm_area_struct *vma = chunk->vma.vma;
+	unsigned long start = chunk->vma.start, end = start + (chunk->batch.npages << PAGE_SHIFT);
+	unsigned int attempt;
+
+	for (attempt = 1; svm_chunk_finish(mover, chunk, attempt == SVM_ATTEMPTS); attempt++) {
+		if (attempt == SVM_ATTEMPTS)
+			return;
+		usleep_range(50, 200);
+		if (!svm_chunk_begin(mover, chunk, vma, start, end))
+			return;
+	}
+}
+
+/* All within @vma. Locking: mmap_lock. */
+static void svm_move_vma(struct svm_mover *mover, struct vm_area_struct *vma, unsigned long addr,
+			 unsigned long end)
+{
+	struct svm_chunk *under_way = NULL;
+	unsigned int turn = 0;
+
+	while (addr < end && !mover->full) {
+		unsigned long next = min(end, ALIGN(addr + 1, SVM_BATCH_BYTES));
+		struct svm_chunk *chunk = &mover->chunks[turn];
+		bool begun = svm_chunk_begin(mover, chunk, vma, addr, next);
+
+		if (under_way)
+			svm_chunk_end(mover, under_way);
+		under_way = begun ? chunk : NULL;
+		turn ^= begun;
+		addr = next;
+		cond_resched();
+	}
+	if (under_way)
+		svm_chunk_end(mover, under_way);
+}
+
+/* Move what fits under one hold of mmap_lock; returns where to go on. */
+static unsigned long svm_move_some(struct svm_mover *mover, struct mm_struct *mm, unsigned long addr,
+				   unsigned long end)
+{
+	unsigned long limit = min(end, ALIGN_DOWN(addr, SVM_BATCH_BYTES) + SVM_LOCK_CHUNKS * SVM_BATCH_BYTES);
+
+	while (addr < limit && !mover->full) {
+		struct vm_area_struct *vma = find_vma(mm, addr);
+		unsigned long stop;
+
+		if (!vma || vma->vm_start >= end)
+			return end;
+		addr = max(addr, vma->vm_start);
+		stop = min(limit, vma->vm_end);
+		/* A shared mapping has no anonymous pages. */
+		if (addr < stop && !(vma->vm_flags & VM_SHARED))
+			svm_move_vma(mover, vma, addr, stop);
+		addr = max(addr, stop);
+	}
+	return addr;
+}
+
+static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned long addr, unsigned long end,
+		     struct kfd_dev *from, struct kfd_dev *to)
+{
+	mover->from = from;
+	mover->to = to;
+	mover->full = false;
+	while (addr < end && !mover->full) {
+		if (fatal_signal_pending(current) || mmap_read_lock_killable(mm))
+			return;
+		addr = svm_move_some(mover, mm, addr, end);
+		mmap_read_unlock(mm);
+		cond_resched();
+	}
+}
+
+void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		  u32 location)
+{
+	struct kfd_dev *to = location ? kfd_dev_by_id(location) : NULL;
+	struct mm_struct *mm = svm_mm(&p->svms);
+	unsigned int i;
+
+	mover->account = p->svms.account;
+	for (i = 0; i < kfd_dev_count(); i++) {
+		struct kfd_dev *from = kfd_dev_by_index(i);
+
+		/* Not a page of it in use by anybody: spare RAM pages a walk that would split huge ones. */
+		if (from && from != to && atomic64_read(&from->counters.svm_pages_occupied))
+			svm_move(mover, mm, start, end, from, to);
+	}
+	if (to)
+		svm_move(mover, mm, start, end, NULL, to);
+}

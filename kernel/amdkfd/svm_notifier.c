@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the CPU side tells us about a range.
+ *
+ * The callback runs under locks of mm (the mmap lock for writing, rmap locks) and out of reclaim, so it allocates
+ * nothing and takes one leaf spinlock. munmap takes attributes away: the callback notes the pages in the range's
+ * bitmap and queues the range; the tree and the notifiers are edited later, with mmap_lock held for writing, by
+ * svm_deferred_flush(). That is early enough, since every SET and GET flushes before it looks; the work only makes
+ * memory come back without a further call.
+ *
+ * Invariant: a page whose bit is set has no attributes, whoever still sees the range.
+ */
+#include <linux/bitmap.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "svm_range.h"
+
+/* munmap, or mremap away from here, of part of the range. */
+static void svm_note_unmap(struct svm_range *range, unsigned long start, unsigned long last)
+{
+	struct svm_range_list *svms = range->svms;
+
+	lockdep_assert_held(&svms->deferred_lock);
+	start = max(start, range->it.start);
+	last = min(last, range->it.last);
+	bitmap_set(range->unmapped, start - range->it.start, last - start + 1);
+	if (svms->dying)
+		return;
+	if (list_empty(&range->deferred))
+		list_add_tail(&range->deferred, &svms->deferred);
+	queue_work(system_unbound_wq, &svms->deferred_work);
+}
+
+/*
+ * GPU translations of the pages must be gone before the callback returns. Today nothing maps SVM ranges on a GPU,
+ * so no bit of mapped_to_gpu is ever set; whoever sets one clears page-table entries here before the TLB.
+ */
+static void svm_unmap_from_gpus(struct svm_range *range, unsigned long start, unsigned long last)
+{
+	unsigned long gpus = range->mapped_to_gpu;
+	unsigned int i;
+
+	for_each_set_bit(i, &gpus, KFD_MAX_GPUS)
+		kfd_ring_tlb_invalidate(kfd_dev_by_index(i), 0, start, last - start + 1);
+}
+
+static bool svm_invalidate(struct mmu_interval_notifier *notifier, const struct mmu_notifier_range *event,
+			   unsigned long sequence)
+{
+	struct svm_range *range = container_of(notifier, struct svm_range, notifier);
+
+	if (event->event == MMU_NOTIFY_RELEASE)
+		return true;
+	/* The OOM reaper may not wait for a device. Nothing was touched yet, so it can ask again. */
+	if (range->mapped_to_gpu && !mmu_notifier_range_blockable(event))
+		return false;
+
+	spin_lock(&range->svms->deferred_lock);
+	mmu_interval_set_seq(notifier, sequence);
+	if (event->event == MMU_NOTIFY_UNMAP)
+		svm_note_unmap(range, event->start >> PAGE_SHIFT, (event->end - 1) >> PAGE_SHIFT);
+	spin_unlock(&range->svms->deferred_lock);
+
+	svm_unmap_from_gpus(range, event->start >> PAGE_SHIFT, (event->end - 1) >> PAGE_SHIFT);
+	return true;
+}
+
+const struct mmu_interval_notifier_ops svm_notifier_ops = {
+	.invalidate = svm_invalidate,
+};
+
+bool svm_deferred_pending(struct svm_range_list *svms)
+{
+	bool pending;
+
+	spin_lock(&svms->deferred_lock);
+	pending = !list_empty(&svms->deferred);
+	spin_unlock(&svms->deferred_lock);
+	return pending;
+}
+
+bool svm_range_covers(struct svm_range *range, unsigned long start, unsigned long last)
+{
+	unsigned long first = max(start, range->it.start) - range->it.start;
+	unsigned long end = min(last, range->it.last) - range->it.start + 1;
+	bool covers;
+
+	spin_lock(&range->svms->deferred_lock);
+	covers = find_next_zero_bit(range->unmapped, end, first) < end;
+	spin_unlock(&range->svms->deferred_lock);
+	return covers;
+}
+
+/* Runs of pages that are left, as pieces; with @pieces NULL only their number. */
+static unsigned long svm_left_pieces(struct svm_range *range, struct svm_piece *pieces)
+{
+	unsigned long npages = svm_range_npages(range), n = 0, at = 0;
+
+	while ((at = find_next_zero_bit(range->unmapped, npages, at)) < npages) {
+		unsigned long end = find_next_bit(range->unmapped, npages, at);
+
+		if (pieces)
+			pieces[n] = (struct svm_piece){ range->it.start + at, range->it.start + end - 1, range->attrs };
+		n++;
+		at = end;
+	}
+	return n;
+}
+
+/* mmap_lock held for writing keeps munmap out, so the bitmap does not change any more. */
+static int svm_cut_unmapped(struct svm_range *range)
+{
+	unsigned long n = svm_left_pieces(range, NULL);
+	struct svm_piece *pieces = NULL;
+	int ret;
+
+	if (n) {
+		pieces = kvmalloc_array(n, sizeof(*pieces), GFP_KERNEL_ACCOUNT);
+		if (!pieces)
+			return -ENOMEM;
+		svm_left_pieces(range, pieces);
+	}
+	ret = svm_ranges_replace(range->svms, &range, 1, pieces, n);
+	kvfree(pieces);
+	return ret;
+}
+
+static struct svm_range *svm_deferred_pop(struct svm_range_list *svms)
+{
+	struct svm_range *range;
+
+	spin_lock(&svms->deferred_lock);
+	range = list_first_entry_or_null(&svms->deferred, struct svm_range, deferred);
+	if (range)
+		list_del_init(&range->deferred);
+	spin_unlock(&svms->deferred_lock);
+	return range;
+}
+
+int svm_deferred_flush(struct svm_range_list *svms)
+{
+	struct svm_range *range;
+	int ret;
+
+	mmap_assert_write_locked(svm_mm(svms));
+	lockdep_assert_held(&svms->lock);
+	while ((range = svm_deferred_pop(svms))) {
+		ret = svm_cut_unmapped(range);
+		if (ret) {
+			spin_lock(&svms->deferred_lock);
+			list_add(&range->deferred, &svms->deferred);
+			spin_unlock(&svms->deferred_lock);
+			return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+void svm_deferred_work(struct work_struct *work)
+{
+	struct svm_range_list *svms = container_of(work, struct svm_range_list, deferred_work);
+	struct mm_struct *mm = svm_mm(svms);
+
+	if (!mmget_not_zero(mm))
+		return;		/* exiting: svm_range_list_fini() frees everything */
+	mmap_write_lock(mm);
+	mutex_lock(&svms->lock);
+	/* Out of memory: the ranges stay queued for the next ioctl or munmap. */
+	svm_deferred_flush(svms);
+	mutex_unlock(&svms->lock);
+	mmap_write_unlock(mm);
+	/* The last user may be us, and the process's teardown waits for this work. */
+	mmput_async(mm);
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ranges: the interval tree of a process, the making and freeing of ranges, and the locks around both.
+ *
+ * Invariants: ranges in the tree do not overlap, none crosses a multiple of SVM_RANGE_MAX_PAGES, and each has an
+ * interval notifier of exactly its interval that mm already calls. All edits go through svm_ranges_replace(), which
+ * does what can fail first.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "svm_range.h"
+
+static struct svm_range *to_svm_range(struct interval_tree_node *node)
+{
+	return node ? container_of(node, struct svm_range, it) : NULL;
+}
+
+static void svm_range_free(struct svm_range *range)
+{
+	kvfree(range);
+}
+
+/* A range that mm calls back but that is in no tree yet. */
+static struct svm_range *svm_range_create(struct svm_range_list *svms, const struct svm_piece *piece)
+{
+	unsigned long npages = piece->last - piece->start + 1;
+	struct svm_range *range;
+	int ret;
+
+	range = kvzalloc(struct_size(range, bitmap, BITS_TO_LONGS(npages)), GFP_KERNEL_ACCOUNT);
+	if (!range)
+		return ERR_PTR(-ENOMEM);
+	range->it.start = piece->start;
+	range->it.last = piece->last;
+	range->attrs = piece->attrs;
+	range->svms = svms;
+	range->unmapped = range->bitmap;
+	INIT_LIST_HEAD(&range->deferred);
+	ret = mmu_interval_notifier_insert_locked(&range->notifier, svm_mm(svms), piece->start << PAGE_SHIFT,
+						  npages << PAGE_SHIFT, &svm_notifier_ops);
+	if (ret) {
+		svm_range_free(range);
+		return ERR_PTR(ret);
+	}
+	return range;
+}
+
+/* The notifier goes first: afterwards nothing queues the range any more. */
+static void svm_range_destroy(struct svm_range *range)
+{
+	mmu_interval_notifier_remove(&range->notifier);
+	spin_lock(&range->svms->deferred_lock);
+	list_del_init(&range->deferred);
+	spin_unlock(&range->svms->deferred_lock);
+	svm_range_free(range);
+}
+
+static bool svm_same_interval(const struct svm_range *range, const struct svm_piece *piece)
+{
+	return range->it.start == piece->start && range->it.last == piece->last;
+}
+
+/* One range per piece, in @made: NULL where an old range stays. Both lists are in address order. */
+static int svm_make_missing(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
+			    const struct svm_piece *pieces, unsigned long npieces, struct svm_range **made)
+{
+	unsigned long i, old = 0;
+
+	for (i = 0; i < npieces; i++) {
+		while (old < nranges && ranges[old]->it.start < pieces[i].start)
+			old++;
+		if (old < nranges && svm_same_interval(ranges[old], &pieces[i]))
+			continue;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		made[i] = svm_range_create(svms, &pieces[i]);
+		if (IS_ERR(made[i]))
+			return PTR_ERR(made[i]);
+		cond_resched();
+	}
+	/*
+	 * A notifier inserted while some invalidation is under way is called only after that has ended; a munmap in
+	 * between would go unseen. This waits until mm really has it.
+	 */
+	for (i = 0; i < npieces; i++)
+		if (made[i])
+			mmu_interval_read_begin(&made[i]->notifier);
+	return 0;
+}
+
+static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
+			       const struct svm_piece *pieces, unsigned long npieces)
+{
+	unsigned long old, i = 0;
+
+	for (old = 0; old < nranges; old++) {
+		while (i < npieces && pieces[i].start < ranges[old]->it.start)
+			i++;
+		if (i < npieces && svm_same_interval(ranges[old], &pieces[i])) {
+			ranges[old]->attrs = pieces[i].attrs;
+			continue;
+		}
+		interval_tree_remove(&ranges[old]->it, &svms->tree);
+		svms->count--;
+		svm_range_destroy(ranges[old]);
+	}
+}
+
+int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
+		       const struct svm_piece *pieces, unsigned long npieces)
+{
+	struct svm_range **made = NULL;
+	unsigned long i;
+	int ret = 0;
+
+	mmap_assert_write_locked(svm_mm(svms));
+	lockdep_assert_held(&svms->lock);
+	if (npieces) {
+		made = kvcalloc(npieces, sizeof(*made), GFP_KERNEL_ACCOUNT);
+		if (!made)
+			return -ENOMEM;
+		ret = svm_make_missing(svms, ranges, nranges, pieces, npieces, made);
+	}
+	if (ret) {
+		for (i = 0; i < npieces; i++)
+			if (!IS_ERR_OR_NULL(made[i]))
+				svm_range_destroy(made[i]);
+		goto out;
+	}
+
+	svm_drop_unmatched(svms, ranges, nranges, pieces, npieces);
+	for (i = 0; i < npieces; i++) {
+		if (!made[i])
+			continue;
+		interval_tree_insert(&made[i]->it, &svms->tree);
+		svms->count++;
+	}
+out:
+	kvfree(made);
+	return ret;
+}
+
+void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs)
+{
+	unsigned int gpus = kfd_dev_count();
+
+	*attrs = (struct svm_attrs){
+		.preferred_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
+		.prefetch_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
+		.flags = KFD_IOCTL_SVM_FLAG_HOST_ACCESS | KFD_IOCTL_SVM_FLAG_COHERENT,
+		.granularity = 9,
+		.access = READ_ONCE(svm_process(svms)->xnack_enabled) && gpus ? GENMASK(gpus - 1, 0) : 0,
+	};
+}
+
+int svm_lock_write(struct svm_range_list *svms)
+{
+	struct mm_struct *mm = svm_mm(svms);
+	int ret;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	mutex_lock(&svms->lock);
+	ret = svm_deferred_flush(svms);
+	if (ret)
+		svm_unlock_write(svms);
+	return ret;
+}
+
+int svm_lock_read(struct svm_range_list *svms)
+{
+	struct mm_struct *mm = svm_mm(svms);
+	int ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	mutex_lock(&svms->lock);
+	if (!svm_deferred_pending(svms))
+		return 0;
+	svm_unlock_read(svms);
+
+	ret = svm_lock_write(svms);
+	if (!ret)
+		mmap_write_downgrade(mm);
+	return ret;
+}
+
+void svm_unlock_write(struct svm_range_list *svms)
+{
+	mutex_unlock(&svms->lock);
+	mmap_write_unlock(svm_mm(svms));
+}
+
+void svm_unlock_read(struct svm_range_list *svms)
+{
+	mutex_unlock(&svms->lock);
+	mmap_read_unlock(svm_mm(svms));
+}
+
+bool svm_range_overlaps(struct kfd_process *p, unsigned long start, unsigned long last)
+{
+	struct svm_range_list *svms = &p->svms;
+	struct svm_range *range;
+	bool found = false;
+
+	mutex_lock(&svms->lock);
+	/* Not flushed: that needs mmap_lock. What the notifier noted counts as gone. */
+	for (range = to_svm_range(interval_tree_iter_first(&svms->tree, start, last)); range && !found;
+	     range = to_svm_range(interval_tree_iter_next(&range->it, start, last)))
+		found = svm_range_covers(range, start, last);
+	mutex_unlock(&svms->lock);
+	return found;
+}
+
+void svm_range_list_flush(struct kfd_process *p)
+{
+	flush_work(&p->svms.deferred_work);
+}
+
+int svm_range_list_init(struct kfd_process *p)
+{
+	struct svm_range_list *svms = &p->svms;
+
+	svms->account = svm_account_create(p->tgid);
+	if (!svms->account)
+		return -ENOMEM;
+	mutex_init(&svms->lock);
+	svms->tree = RB_ROOT_CACHED;
+	svms->count = 0;
+	INIT_WORK(&svms->deferred_work, svm_deferred_work);
+	spin_lock_init(&svms->deferred_lock);
+	INIT_LIST_HEAD(&svms->deferred);
+	svms->dying = false;
+	return 0;
+}
+
+void svm_range_list_fini(struct kfd_process *p)
+{
+	struct svm_range_list *svms = &p->svms;
+	struct svm_range *range;
+
+	spin_lock(&svms->deferred_lock);
+	svms->dying = true;
+	spin_unlock(&svms->deferred_lock);
+	cancel_work_sync(&svms->deferred_work);
+
+	mutex_lock(&svms->lock);
+	while ((range = to_svm_range(interval_tree_iter_first(&svms->tree, 0, ULONG_MAX)))) {
+		interval_tree_remove(&range->it, &svms->tree);
+		svms->count--;
+		svm_range_destroy(range);
+		cond_resched();
+	}
+	mutex_unlock(&svms->lock);
+	svm_account_put(svms->account);
+}

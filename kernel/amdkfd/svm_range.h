@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the svm_*.c files share. The contract towards the rest of the driver is kfd_svm.h.
+ */
+#ifndef SVM_RANGE_H
+#define SVM_RANGE_H
+
+#include <linux/mm.h>
+
+#include "kfd_priv.h"
+#include "kfd_process.h"
+#include "pure/svm_split.h"
+
+struct svm_unmapped;
+
+/*
+ * A run of pages with one set of attributes. Its interval never changes: a split or a merge makes new ranges.
+ * Where the pages are is not recorded here; that is between mm and the pages' blocks.
+ */
+struct svm_range {
+	struct interval_tree_node it;		/* svms->tree; locking: svms->lock */
+	struct svm_attrs attrs;			/* locking: svms->lock */
+	struct svm_range_list *svms;
+	struct mmu_interval_notifier notifier;
+
+	/* Record of munmap, written by the notifier. Locking: svms->deferred_lock */
+	struct list_head deferred;		/* on svms->deferred while unmapped holds anything */
+	unsigned long *unmapped;		/* bitmap, bit 0 is it.start */
+
+	/* GPUs with a page-table entry for the range. Locking: written with the notifier's sequence checked. */
+	u32 mapped_to_gpu;
+	unsigned long bitmap[];			/* unmapped points here */
+};
+
+static inline unsigned long svm_range_npages(const struct svm_range *range)
+{
+	return range->it.last - range->it.start + 1;
+}
+
+static inline struct kfd_process *svm_process(struct svm_range_list *svms)
+{
+	return container_of(svms, struct kfd_process, svms);
+}
+
+static inline struct mm_struct *svm_mm(struct svm_range_list *svms)
+{
+	return svm_process(svms)->notifier.mm;
+}
+
+/* svm_range.c */
+
+/*
+ * Make @ranges (in address order) be @pieces instead: a piece with the interval of an old range changes that
+ * range's attributes in place, others get new ranges, and the old ones left over are freed. On -ENOMEM or -EINTR
+ * nothing changed. Locking: mmap_lock held for writing, svms->lock.
+ */
+int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
+		       const struct svm_piece *pieces, unsigned long npieces);
+/* Attributes of pages that no range covers. */
+void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs);
+/*
+ * Take mmap_lock (for writing, or perhaps only for reading) and svms->lock, with every munmap() that finished before
+ * the call taken out of the tree. -EINTR: a fatal signal came; -ENOMEM. Then nothing is held.
+ */
+int svm_lock_write(struct svm_range_list *svms);
+int svm_lock_read(struct svm_range_list *svms);
+/* Drop svms->lock and mmap_lock, whichever way the latter is held. */
+void svm_unlock_write(struct svm_range_list *svms);
+void svm_unlock_read(struct svm_range_list *svms);
+
+/* svm_notifier.c */
+
+extern const struct mmu_interval_notifier_ops svm_notifier_ops;
+void svm_deferred_work(struct work_struct *work);
+/* Locking: mmap_lock held for writing, svms->lock. */
+int svm_deferred_flush(struct svm_range_list *svms);
+bool svm_deferred_pending(struct svm_range_list *svms);
+/* Is a page of [start, last] within @range still mapped as far as the notifier knows? */
+bool svm_range_covers(struct svm_range *range, unsigned long start, unsigned long last);
+
+/* svm_migrate.c */
+
+struct svm_mover;
+/* Memory for one prefetch; NULL: none. */
+struct svm_mover *svm_mover_create(void);
+void svm_mover_destroy(struct svm_mover *mover);
+/*
+ * Move the pages of [start, end) (bytes) of the calling process to @location: 0 for RAM, else a gpu_id that exists.
+ * Best effort, counted: pages that somebody holds, special mappings, full VRAM or a fatal signal leave pages where
+ * they are. Locking: takes mmap_lock for reading, in pieces; no other lock of the process may be held.
+ */
+void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		  u32 location);
+
+/* svm_account.c */
+
+struct svm_account *svm_account_create(pid_t tgid);
+struct svm_account *svm_account_get(struct svm_account *account);
+/* Context: any. */
+void svm_account_put(struct svm_account *account);
+void svm_account_pages_out(struct svm_account *account, unsigned long npages);
+/* The cookie of a block: its account, and whether its pages may be executed. The block owns a reference. */
+void *svm_block_cookie(struct svm_account *account, bool exec);
+bool svm_block_exec(const struct klttm_block *block);
+
+#endif
