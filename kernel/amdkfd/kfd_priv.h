@@ -208,6 +208,8 @@ void kfd_topology_remove_gpu(struct kfd_dev *dev);
 /* kfd_chardev.c */
 int kfd_chardev_init(void);	/* -EBUSY when another driver owns /dev/kfd or class kfd */
 void kfd_chardev_fini(void);
+int kfd_chardev_expose(void);	/* from here on it can be opened */
+void kfd_chardev_hide(void);
 struct device *kfd_chardev_device(void);
 
 /* kfd_debugfs.c, kfd_test.c */

@@ -96,7 +96,7 @@
 #endif
 
 /* class->devnode() takes a const device. 6.2, ff62b8e6588f. Needs <linux/device.h>. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#if KCOMPAT_SINCE(6, 2)
 #define KCOMPAT_HAVE_DEVNODE_CONST	1
 typedef const struct device kcompat_devnode_device;
 #else
@@ -104,7 +104,7 @@ typedef struct device kcompat_devnode_device;
 #endif
 
 /* kernfs_node.parent is under RCU and was renamed. 6.15, 633488947ef6. For nodes that do not move. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#if KCOMPAT_SINCE(6, 15)
 #define KCOMPAT_HAVE_KERNFS_PARENT_RCU	1
 #define kcompat_kernfs_parent(kn)	rcu_dereference_protected((kn)->__parent, true)
 #else

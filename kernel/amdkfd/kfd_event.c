@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events and WAIT_EVENTS.
+ *
+ * One spinlock per process covers its events, their signalled state and who waits: signalling is short, and a wait
+ * holds it for one event at a time. Signalling wakes everybody who waits for the event; an auto-reset event stays
+ * signalled only if nobody did. (ROCr has several threads wait for one auto-reset event and expects all to look at
+ * their signal's value again, so waking a single waiter would hang the others.) A wait that ends without having
+ * reported an auto-reset event it consumed, because it timed out, failed or is restarted, signals that event again.
+ */
+#include <linux/kfd_ioctl.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "kfd_event.h"
+#include "kfd_ioctl.h"
+#include "kfd_memory.h"
+
+#define KFD_EVENT_UNSIGNALLED	(~0ull)		/* event page slot that no interrupt came for */
+#define KFD_MAX_WAIT_EVENTS	(KFD_SIGNAL_EVENT_LIMIT + KFD_MAX_OTHER_EVENTS)
+#define KFD_WAIT_IMMEDIATE	0u
+#define KFD_WAIT_FOREVER	0xffffffffu
+
+struct kfd_event {
+	u32 id, type;		/* type: KFD_IOC_EVENT_* */
+	bool auto_reset;
+	bool signalled;
+	struct list_head waiters;	/* struct kfd_waiter.link */
+};
+
+/* Created with the process; page set once, by the first CREATE_EVENT that names a buffer. */
+struct kfd_event_table {
+	spinlock_t lock;		/* idr, every event, every waiter */
+	struct idr idr;
+	u64 *page;			/* KFD_SIGNAL_EVENT_LIMIT slots, or NULL. Locking: p->lock */
+	struct klttm_bo *page_bo;	/* referenced: outlives its handle */
+};
+
+/* One event of one wait. */
+struct kfd_waiter {
+	struct list_head link;		/* on event->waiters while not activated */
+	struct kfd_event *event;	/* NULL once destroyed */
+	struct task_struct *task;
+	bool activated;
+};
+
+static bool kfd_event_has_slot(u32 type)
+{
+	return type == KFD_IOC_EVENT_SIGNAL || type == KFD_IOC_EVENT_DEBUG_EVENT;
+}
+
+int kfd_event_init(struct kfd_process *p)
+{
+	struct kfd_event_table *table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+
+	if (!table)
+		return -ENOMEM;
+	spin_lock_init(&table->lock);
+	idr_init(&table->idr);
+	p->events = table;
+	return 0;
+}
+
+void kfd_event_fini(struct kfd_process *p)
+{
+	struct kfd_event_table *table = p->events;
+	struct kfd_event *ev;
+	int id;
+
+	idr_for_each_entry(&table->idr, ev, id)
+		kfree(ev);
+	idr_destroy(&table->idr);
+	if (table->page_bo) {
+		klttm_bo_kunmap(table->page_bo);
+		klttm_bo_put(table->page_bo);
+	}
+	kfree(table);
+	p->events = NULL;
+}
+
+/* Make the GTT buffer @handle the event page. */
+static int kfd_event_set_page(struct kfd_process *p, u64 handle)
+{
+	struct kfd_event_table *table = p->events;
+	struct klttm_bo *bo;
+	void *page;
+	u64 size;
+
+	lockdep_assert_held(&p->lock);
+	if (table->page)
+		return -EINVAL;
+	bo = kfd_memory_get_gtt(p, handle, &size);
+	if (IS_ERR(bo))
+		return PTR_ERR(bo);
+	if (size < KFD_SIGNAL_EVENT_LIMIT * sizeof(u64)) {
+		klttm_bo_put(bo);
+		return -EINVAL;
+	}
+	page = klttm_bo_kmap(bo);
+	if (IS_ERR_OR_NULL(page)) {
+		klttm_bo_put(bo);
+		return page ? PTR_ERR(page) : -ENOMEM;
+	}
+	memset(page, 0xff, KFD_SIGNAL_EVENT_LIMIT * sizeof(u64));
+	table->page = page;
+	table->page_bo = bo;
+	return 0;
+}
+
+static int kfd_event_insert(struct kfd_event_table *table, struct kfd_event *ev)
+{
+	bool slot = kfd_event_has_slot(ev->type);
+	int start = slot ? 1 : KFD_FIRST_NONSIGNAL_EVENT;
+	int end = slot ? KFD_SIGNAL_EVENT_LIMIT : KFD_FIRST_NONSIGNAL_EVENT + KFD_MAX_OTHER_EVENTS;
+	int id;
+
+	idr_preload(GFP_KERNEL);
+	spin_lock(&table->lock);
+	id = idr_alloc(&table->idr, ev, start, end, GFP_NOWAIT);
+	if (id >= 0)
+		ev->id = id;
+	spin_unlock(&table->lock);
+	idr_preload_end();
+	return id < 0 ? id : 0;
+}
+
+int kfd_ioctl_create_event(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_create_event_args *args = data;
+	struct kfd_event *ev;
+	int ret = 0;
+
+	if (args->event_type > KFD_IOC_EVENT_MEMORY)
+		return -EINVAL;
+	ev = kzalloc(sizeof(*ev), GFP_KERNEL_ACCOUNT);
+	if (!ev)
+		return -ENOMEM;
+	ev->type = args->event_type;
+	ev->auto_reset = args->auto_reset;
+	INIT_LIST_HEAD(&ev->waiters);
+
+	mutex_lock(&p->lock);
+	if (args->event_page_offset)
+		ret = kfd_event_set_page(p, args->event_page_offset);
+	if (!ret)
+		ret = kfd_event_insert(p->events, ev);
+	if (!ret) {
+		if (kfd_event_has_slot(ev->type) && p->events->page)
+			WRITE_ONCE(p->events->page[ev->id], KFD_EVENT_UNSIGNALLED);
+		args->event_id = ev->id;
+		args->event_trigger_data = ev->id;
+		args->event_slot_index = kfd_event_has_slot(ev->type) ? ev->id : 0;
+		/* No event page can be mapped through /dev/kfd: user space has its own mapping. */
+		args->event_page_offset = 0;
+	}
+	mutex_unlock(&p->lock);
+	if (ret)
+		kfree(ev);
+	return ret;
+}
+
+int kfd_ioctl_destroy_event(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_destroy_event_args *args = data;
+	struct kfd_event_table *table = p->events;
+	struct kfd_waiter *waiter, *next;
+	struct kfd_event *ev;
+
+	spin_lock(&table->lock);
+	ev = idr_remove(&table->idr, args->event_id);
+	if (ev) {
+		list_for_each_entry_safe(waiter, next, &ev->waiters, link) {
+			list_del_init(&waiter->link);
+			WRITE_ONCE(waiter->event, NULL);
+			wake_up_process(waiter->task);
+		}
+	}
+	spin_unlock(&table->lock);
+	if (!ev)
+		return -EINVAL;
+	kfree(ev);
+	return 0;
+}
+
+static void kfd_event_signal_locked(struct kfd_event *ev)
+{
+	struct kfd_waiter *waiter, *next;
+
+	ev->signalled = !ev->auto_reset || list_empty(&ev->waiters);
+	list_for_each_entry_safe(waiter, next, &ev->waiters, link) {
+		list_del_init(&waiter->link);
+		WRITE_ONCE(waiter->activated, true);
+		wake_up_process(waiter->task);
+	}
+}
+
+/* Only signal events are signalled from outside; the driver raises the others with their data. */
+static struct kfd_event *kfd_event_find_signal(struct kfd_event_table *table, u32 id)
+{
+	struct kfd_event *ev = idr_find(&table->idr, id);
+
+	return ev && ev->type == KFD_IOC_EVENT_SIGNAL ? ev : NULL;
+}
+
+int kfd_event_signal(struct kfd_process *p, u32 id)
+{
+	struct kfd_event_table *table = p->events;
+	struct kfd_event *ev;
+
+	spin_lock(&table->lock);
+	ev = kfd_event_find_signal(table, id);
+	if (ev)
+		kfd_event_signal_locked(ev);
+	spin_unlock(&table->lock);
+	return ev ? 0 : -EINVAL;
+}
+
+int kfd_ioctl_set_event(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_set_event_args *args = data;
+
+	return kfd_event_signal(p, args->event_id);
+}
+
+int kfd_ioctl_reset_event(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_reset_event_args *args = data;
+	struct kfd_event_table *table = p->events;
+	struct kfd_event *ev;
+
+	spin_lock(&table->lock);
+	ev = kfd_event_find_signal(table, args->event_id);
+	if (ev)
+		ev->signalled = false;
+	spin_unlock(&table->lock);
+	return ev ? 0 : -EINVAL;
+}
+
+/* Begin to wait for event @id. An auto-reset event that is signalled is consumed. */
+static int kfd_waiter_begin(struct kfd_event_table *table, struct kfd_waiter *waiter, u32 id)
+{
+	struct kfd_event *ev;
+
+	INIT_LIST_HEAD(&waiter->link);
+	waiter->task = current;
+	spin_lock(&table->lock);
+	ev = idr_find(&table->idr, id);
+	if (ev) {
+		waiter->event = ev;
+		waiter->activated = ev->signalled;
+		if (!waiter->activated)
+			list_add_tail(&waiter->link, &ev->waiters);
+		else if (ev->auto_reset)
+			ev->signalled = false;
+	}
+	spin_unlock(&table->lock);
+	return ev ? 0 : -EINVAL;
+}
+
+/*
+ * @ids tells which events the activated waiters were for, since an activated one may be destroyed and is then not
+ * told: it is no longer on the list.
+ */
+static void kfd_waiters_end(struct kfd_event_table *table, struct kfd_waiter *waiters,
+			    const u32 *ids, unsigned int n, bool reported)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct kfd_event *ev;
+
+		spin_lock(&table->lock);
+		list_del_init(&waiters[i].link);
+		ev = idr_find(&table->idr, ids[i]);
+		if (!reported && waiters[i].activated && ev && ev == waiters[i].event && ev->auto_reset)
+			kfd_event_signal_locked(ev);
+		spin_unlock(&table->lock);
+	}
+}
+
+static u32 kfd_wait_result(const struct kfd_waiter *waiters, unsigned int n, bool all)
+{
+	unsigned int i, activated = 0;
+
+	for (i = 0; i < n; i++) {
+		if (READ_ONCE(waiters[i].activated))
+			activated++;
+		else if (!READ_ONCE(waiters[i].event))
+			return KFD_IOC_WAIT_RESULT_FAIL;
+	}
+	return activated == n || (activated && !all) ? KFD_IOC_WAIT_RESULT_COMPLETE :
+						       KFD_IOC_WAIT_RESULT_TIMEOUT;
+}
+
+static long kfd_wait_jiffies(u32 ms)
+{
+	if (ms == KFD_WAIT_IMMEDIATE)
+		return 0;
+	if (ms == KFD_WAIT_FOREVER)
+		return MAX_SCHEDULE_TIMEOUT;
+	/* One more, since the current jiffy is partly over. */
+	return msecs_to_jiffies(min_t(u32, ms, INT_MAX)) + 1;
+}
+
+/*
+ * Sleep until the waiters are satisfied or the time is up. A signal ends it with -ERESTARTSYS and the time that is
+ * left in *ms, which goes back to user space, so that the restarted call waits for the rest only.
+ */
+static int kfd_wait_sleep(const struct kfd_waiter *waiters, unsigned int n, bool all, u32 *ms, u32 *result)
+{
+	long left = kfd_wait_jiffies(*ms);
+	int ret = 0;
+
+	for (;;) {
+		/* Before the look, so that a wake-up after it is not lost. */
+		set_current_state(TASK_INTERRUPTIBLE);
+		*result = kfd_wait_result(waiters, n, all);
+		if (*result != KFD_IOC_WAIT_RESULT_TIMEOUT || left <= 0)
+			break;
+		if (signal_pending(current)) {
+			ret = fatal_signal_pending(current) ? -EINTR : -ERESTARTSYS;
+			if (*ms != KFD_WAIT_FOREVER)
+				*ms = jiffies_to_msecs(left - 1);
+			break;
+		}
+		left = schedule_timeout(left);
+	}
+	__set_current_state(TASK_RUNNING);
+	return ret;
+}
+
+static int kfd_wait(struct kfd_process *p, struct kfd_ioctl_wait_events_args *args,
+		    struct kfd_waiter *waiters, u32 *ids)
+{
+	struct kfd_event_data __user *events = u64_to_user_ptr(args->events_ptr);
+	unsigned int begun;
+	int ret = 0;
+
+	for (begun = 0; begun < args->num_events; begun++)
+		if (get_user(ids[begun], &events[begun].event_id))
+			return -EFAULT;
+	for (begun = 0; begun < args->num_events && !ret; begun++)
+		ret = kfd_waiter_begin(p->events, &waiters[begun], ids[begun]);
+	if (!ret)
+		ret = kfd_wait_sleep(waiters, begun, args->wait_for_all, &args->timeout,
+				     &args->wait_result);
+	if (!ret && args->wait_result == KFD_IOC_WAIT_RESULT_FAIL)
+		ret = -EIO;
+	kfd_waiters_end(p->events, waiters, ids, begun,
+			!ret && args->wait_result == KFD_IOC_WAIT_RESULT_COMPLETE);
+	return ret;
+}
+
+/* 0 with COMPLETE or TIMEOUT; -EIO with FAIL when an event was destroyed under the wait; -EINVAL unknown event. */
+int kfd_ioctl_wait_events(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_wait_events_args *args = data;
+	struct kfd_waiter *waiters;
+	int ret = -ENOMEM;
+	u32 *ids;
+
+	args->wait_result = KFD_IOC_WAIT_RESULT_FAIL;
+	if (!args->num_events || args->num_events > KFD_MAX_WAIT_EVENTS)
+		return -EINVAL;
+	waiters = kvcalloc(args->num_events, sizeof(*waiters), GFP_KERNEL_ACCOUNT);
+	ids = kvcalloc(args->num_events, sizeof(*ids), GFP_KERNEL_ACCOUNT);
+	if (waiters && ids)
+		ret = kfd_wait(p, args, waiters, ids);
+	if (ret)
+		args->wait_result = KFD_IOC_WAIT_RESULT_FAIL;
+	kvfree(ids);
+	kvfree(waiters);
+	return ret;
+}

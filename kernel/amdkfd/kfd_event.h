@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Events of a process. Signal and debug events have the ids 1..4095, which are also their slots in the event page;
+ * all others count from KFD_FIRST_NONSIGNAL_EVENT on. User space relies on both (reference: libhsakmt events.c).
+ */
+#ifndef KFD_EVENT_H
+#define KFD_EVENT_H
+
+#include "kfd_process.h"
+
+#define KFD_FIRST_NONSIGNAL_EVENT	0x40000000
+#define KFD_MAX_OTHER_EVENTS		4096
+
+int kfd_event_init(struct kfd_process *p);
+/* Context: teardown; no ioctl of the process runs, so nobody waits. */
+void kfd_event_fini(struct kfd_process *p);
+
+/*
+ * Signal event @id, as SET_EVENT and a queue's interrupt do. -EINVAL: no such event, or one that is not of a type
+ * that may be signalled this way. Context: any that may take a spinlock with interrupts on.
+ */
+int kfd_event_signal(struct kfd_process *p, u32 id);
+
+#endif

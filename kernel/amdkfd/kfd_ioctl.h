@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Handlers of /dev/kfd's ioctls. @args is the kernel's copy of the argument structure: fields that user space did
+ * not give read as zero, and what the handler leaves in it is copied back, after a failure too (n_success of
+ * MAP and UNMAP needs that). Context: process, no lock held, current's mm is the process's.
+ */
+#ifndef KFD_IOCTL_H
+#define KFD_IOCTL_H
+
+struct kfd_process;
+
+typedef int kfd_ioctl_fn(struct kfd_process *p, void *args);
+
+/* kfd_device_ioctls.c */
+kfd_ioctl_fn kfd_ioctl_get_version;
+kfd_ioctl_fn kfd_ioctl_set_memory_policy;
+kfd_ioctl_fn kfd_ioctl_get_clock_counters;
+kfd_ioctl_fn kfd_ioctl_set_scratch_backing_va;
+kfd_ioctl_fn kfd_ioctl_get_tile_config;
+kfd_ioctl_fn kfd_ioctl_set_trap_handler;
+kfd_ioctl_fn kfd_ioctl_get_apertures;
+kfd_ioctl_fn kfd_ioctl_acquire_vm;
+kfd_ioctl_fn kfd_ioctl_set_xnack_mode;
+kfd_ioctl_fn kfd_ioctl_available_memory;
+kfd_ioctl_fn kfd_ioctl_svm;
+
+/* kfd_event.c */
+kfd_ioctl_fn kfd_ioctl_create_event;
+kfd_ioctl_fn kfd_ioctl_destroy_event;
+kfd_ioctl_fn kfd_ioctl_set_event;
+kfd_ioctl_fn kfd_ioctl_reset_event;
+kfd_ioctl_fn kfd_ioctl_wait_events;
+
+/* kfd_memory.c */
+kfd_ioctl_fn kfd_ioctl_alloc;
+kfd_ioctl_fn kfd_ioctl_free;
+kfd_ioctl_fn kfd_ioctl_map;
+kfd_ioctl_fn kfd_ioctl_unmap;
+
+#endif

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ALLOC_MEMORY_OF_GPU, FREE, MAP and UNMAP.
+ *
+ * A buffer's VA interval enters the tree before svm_range_overlaps() is asked, and SVM asks about buffers with
+ * svms.lock held until its range is entered. So of two that race for an address at least one sees the other.
+ *
+ * MAP and UNMAP keep books: which GPUs may use a buffer. GPU page tables are filled from that.
+ */
+#include <drm/amdgpu_drm.h>
+#include <linux/file.h>
+#include <linux/kfd_ioctl.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "kfd_ioctl.h"
+#include "kfd_memory.h"
+
+#define KFD_ALLOC_TYPES	(KFD_IOC_ALLOC_MEM_FLAGS_VRAM | KFD_IOC_ALLOC_MEM_FLAGS_GTT | \
+			 KFD_IOC_ALLOC_MEM_FLAGS_USERPTR | KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL | \
+			 KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP)
+#define KFD_ALLOC_ATTRIBUTES \
+	(KFD_IOC_ALLOC_MEM_FLAGS_WRITABLE | KFD_IOC_ALLOC_MEM_FLAGS_EXECUTABLE | \
+	 KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC | KFD_IOC_ALLOC_MEM_FLAGS_NO_SUBSTITUTE | \
+	 KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM | KFD_IOC_ALLOC_MEM_FLAGS_COHERENT | \
+	 KFD_IOC_ALLOC_MEM_FLAGS_UNCACHED)
+
+/* Handles of one process; a bound on what a record that costs the user nothing (USERPTR) can take. */
+#define KFD_MAX_BUFFERS		(1 << 20)
+
+struct kfd_buffer {
+	struct interval_tree_node va;	/* page numbers; in p->buffer_tree */
+	struct kfd_dev *dev;
+	u32 flags;			/* KFD_IOC_ALLOC_MEM_FLAGS_* */
+	u32 mapped;			/* bit per GPU index */
+	struct klttm_bo *bo;		/* VRAM and GTT; else NULL */
+	u64 size;			/* bytes of backing: half of the VA for AQL_QUEUE_MEM */
+	u64 user_addr;			/* USERPTR: the CPU address */
+	struct file *render;		/* may mmap bo; borrowed from p->devices[] */
+};
+
+static_assert(KFD_MAX_GPUS <= 32, "kfd_buffer.mapped is one word");
+
+bool kfd_process_va_has_buffer(struct kfd_process *p, unsigned long start, unsigned long last)
+{
+	bool found;
+
+	spin_lock(&p->buffer_tree_lock);
+	found = interval_tree_iter_first(&p->buffer_tree, start, last);
+	spin_unlock(&p->buffer_tree_lock);
+	return found;
+}
+
+static int kfd_buffer_take_va(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	bool taken;
+
+	spin_lock(&p->buffer_tree_lock);
+	taken = interval_tree_iter_first(&p->buffer_tree, buf->va.start, buf->va.last);
+	if (!taken)
+		interval_tree_insert(&buf->va, &p->buffer_tree);
+	spin_unlock(&p->buffer_tree_lock);
+	return taken ? -EADDRINUSE : 0;
+}
+
+static void kfd_buffer_drop_va(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	spin_lock(&p->buffer_tree_lock);
+	interval_tree_remove(&buf->va, &p->buffer_tree);
+	spin_unlock(&p->buffer_tree_lock);
+}
+
+/* Is [addr, addr + size) all mapped memory of current, nothing of it device registers? */
+static int kfd_check_user_memory(u64 addr, u64 size)
+{
+	struct mm_struct *mm = current->mm;
+	u64 at = addr, end = addr + size;
+	int ret = 0;
+
+	if (!PAGE_ALIGNED(addr) || end < addr || end > TASK_SIZE_MAX)
+		return -EINVAL;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	while (at < end) {
+		struct vm_area_struct *vma = find_vma(mm, at);
+
+		if (!vma || vma->vm_start > at || vma->vm_flags & (VM_IO | VM_PFNMAP)) {
+			ret = -EFAULT;
+			break;
+		}
+		at = vma->vm_end;
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static int kfd_check_alloc(const struct kfd_ioctl_alloc_memory_of_gpu_args *args)
+{
+	u64 last = args->va_addr + args->size - 1;
+
+	if (args->flags & ~(KFD_ALLOC_TYPES | KFD_ALLOC_ATTRIBUTES))
+		return -EINVAL;
+	if (hweight32(args->flags & KFD_ALLOC_TYPES) != 1)
+		return -EINVAL;
+	if (!args->size || !PAGE_ALIGNED(args->size) || !PAGE_ALIGNED(args->va_addr))
+		return -EINVAL;
+	if (args->va_addr < KFD_GPUVM_BASE || last < args->va_addr || last > KFD_GPUVM_LIMIT)
+		return -EINVAL;
+	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM && args->size % (2 * PAGE_SIZE))
+		return -EINVAL;
+	return 0;
+}
+
+/* VRAM and GTT: a TTM object that the process's render file may mmap. */
+static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	bool vram = buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM;
+	bool cpu_access = !vram || buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
+	struct klttm_bo *bo;
+	int ret;
+
+	/* Refused here rather than by trying: TTM would evict everything, or reclaim, before it gave up. */
+	if (buf->size > (vram ? buf->dev->vram_size : (u64)totalram_pages() << PAGE_SHIFT))
+		return -ENOMEM;
+	bo = klttm_bo_create(buf->dev->ttm, buf->size,
+			     vram ? AMDGPU_GEM_DOMAIN_VRAM : AMDGPU_GEM_DOMAIN_GTT, cpu_access);
+	if (IS_ERR(bo))
+		return PTR_ERR(bo) == -ENOSPC ? -ENOMEM : PTR_ERR(bo);
+	if (cpu_access) {
+		struct file *render = p->devices[buf->dev->index].render;
+
+		ret = klttm_bo_allow(bo, render);
+		if (ret) {
+			klttm_bo_put(bo);
+			return ret;
+		}
+		buf->render = render;
+	}
+	buf->bo = bo;
+	return 0;
+}
+
+static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	if (buf->flags & (KFD_IOC_ALLOC_MEM_FLAGS_VRAM | KFD_IOC_ALLOC_MEM_FLAGS_GTT))
+		return kfd_buffer_create_bo(p, buf);
+	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_USERPTR)
+		return kfd_check_user_memory(buf->user_addr, buf->size);
+	/* Doorbells come with user queues; this GPU has no registers to remap. The thunk does without either. */
+	return -EOPNOTSUPP;
+}
+
+static void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	kfd_buffer_drop_va(p, buf);
+	if (buf->render)
+		klttm_bo_revoke(buf->bo, buf->render);
+	if (buf->bo)
+		klttm_bo_put(buf->bo);
+	kfree(buf);
+}
+
+static struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev,
+					    const struct kfd_ioctl_alloc_memory_of_gpu_args *args)
+{
+	struct kfd_buffer *buf = kzalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+	buf->dev = dev;
+	buf->flags = args->flags;
+	buf->size = args->flags & KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM ? args->size / 2 : args->size;
+	buf->user_addr = args->mmap_offset;
+	buf->va.start = args->va_addr >> PAGE_SHIFT;
+	buf->va.last = (args->va_addr + args->size - 1) >> PAGE_SHIFT;
+	ret = kfd_buffer_take_va(p, buf);
+	if (ret) {
+		kfree(buf);
+		return ERR_PTR(ret);
+	}
+	ret = svm_range_overlaps(p, buf->va.start, buf->va.last) ? -EADDRINUSE : 0;
+	if (!ret)
+		ret = kfd_buffer_create_backing(p, buf);
+	if (ret) {
+		kfd_buffer_destroy(p, buf);
+		return ERR_PTR(ret);
+	}
+	return buf;
+}
+
+/* GPU @gpu_id, on which the process acquired its VM. Locking: none; a VM once acquired stays until teardown. */
+static struct kfd_dev *kfd_acquired_dev(struct kfd_process *p, u32 gpu_id)
+{
+	struct kfd_dev *dev = kfd_dev_by_id(gpu_id);
+
+	if (!dev)
+		return ERR_PTR(-EINVAL);
+	/* Pairs with the release store in kfd_ioctl_acquire_vm(). */
+	return smp_load_acquire(&p->devices[dev->index].render) ? dev : ERR_PTR(-ENODEV);
+}
+
+int kfd_ioctl_alloc(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_alloc_memory_of_gpu_args *args = data;
+	struct kfd_buffer *buf;
+	struct kfd_dev *dev;
+	int id;
+
+	id = kfd_check_alloc(args);
+	if (id)
+		return id;
+	dev = kfd_acquired_dev(p, args->gpu_id);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	buf = kfd_buffer_create(p, dev, args);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+
+	mutex_lock(&p->lock);
+	id = idr_alloc(&p->buffers, buf, 1, KFD_MAX_BUFFERS, GFP_KERNEL);
+	mutex_unlock(&p->lock);
+	if (id < 0) {
+		kfd_buffer_destroy(p, buf);
+		return -ENOMEM;
+	}
+	args->handle = (u64)args->gpu_id << 32 | id;
+	if (buf->bo)
+		args->mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
+	return 0;
+}
+
+static struct kfd_buffer *kfd_buffer_find(struct kfd_process *p, u64 handle)
+{
+	struct kfd_buffer *buf = idr_find(&p->buffers, lower_32_bits(handle));
+
+	lockdep_assert_held(&p->lock);
+	return buf && buf->dev->gpu_id == upper_32_bits(handle) ? buf : NULL;
+}
+
+int kfd_ioctl_free(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_free_memory_of_gpu_args *args = data;
+	struct kfd_buffer *buf;
+	int ret = 0;
+
+	mutex_lock(&p->lock);
+	buf = kfd_buffer_find(p, args->handle);
+	if (!buf)
+		ret = -EINVAL;
+	else if (buf->mapped)
+		ret = -EBUSY;
+	else
+		idr_remove(&p->buffers, lower_32_bits(args->handle));
+	mutex_unlock(&p->lock);
+	if (!ret)
+		kfd_buffer_destroy(p, buf);
+	return ret;
+}
+
+static int kfd_buffer_set_mapped(struct kfd_process *p, struct kfd_buffer *buf, u32 gpu_id, bool map)
+{
+	struct kfd_dev *dev = kfd_acquired_dev(p, gpu_id);
+
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	if (map)
+		buf->mapped |= BIT(dev->index);
+	else if (buf->mapped & BIT(dev->index))
+		buf->mapped &= ~BIT(dev->index);
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* MAP and UNMAP of ids[*n_success..n_devices): *n_success tells how far it came, also when it fails. */
+static int kfd_buffer_map(struct kfd_process *p, u64 handle, u64 ids_ptr, u32 n_devices,
+			  u32 *n_success, bool map)
+{
+	u32 ids[KFD_MAX_GPUS];
+	struct kfd_buffer *buf;
+	int ret = 0;
+
+	if (!n_devices || n_devices > KFD_MAX_GPUS || *n_success > n_devices)
+		return -EINVAL;
+	if (copy_from_user(ids, u64_to_user_ptr(ids_ptr), n_devices * sizeof(ids[0])))
+		return -EFAULT;
+	mutex_lock(&p->lock);
+	buf = kfd_buffer_find(p, handle);
+	if (!buf)
+		ret = -EINVAL;
+	while (!ret && *n_success < n_devices) {
+		ret = kfd_buffer_set_mapped(p, buf, ids[*n_success], map);
+		if (!ret)
+			++*n_success;
+	}
+	mutex_unlock(&p->lock);
+	return ret;
+}
+
+int kfd_ioctl_map(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_map_memory_to_gpu_args *args = data;
+
+	return kfd_buffer_map(p, args->handle, args->device_ids_array_ptr, args->n_devices,
+			      &args->n_success, true);
+}
+
+int kfd_ioctl_unmap(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_unmap_memory_from_gpu_args *args = data;
+
+	return kfd_buffer_map(p, args->handle, args->device_ids_array_ptr, args->n_devices,
+			      &args->n_success, false);
+}
+
+struct klttm_bo *kfd_memory_get_gtt(struct kfd_process *p, u64 handle, u64 *size)
+{
+	struct kfd_buffer *buf = kfd_buffer_find(p, handle);
+
+	if (!buf || !(buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_GTT))
+		return ERR_PTR(-EINVAL);
+	klttm_bo_get(buf->bo);
+	*size = buf->size;
+	return buf->bo;
+}
+
+void kfd_memory_init(struct kfd_process *p)
+{
+	idr_init(&p->buffers);
+	p->buffer_tree = RB_ROOT_CACHED;
+	spin_lock_init(&p->buffer_tree_lock);
+}
+
+void kfd_memory_fini(struct kfd_process *p)
+{
+	struct kfd_buffer *buf;
+	int id;
+
+	idr_for_each_entry(&p->buffers, buf, id)
+		kfd_buffer_destroy(p, buf);
+	idr_destroy(&p->buffers);
+}
