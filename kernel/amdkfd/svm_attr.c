@@ -77,7 +77,7 @@ static int svm_parse_one(const struct kfd_ioctl_svm_attribute *attr, struct svm_
 		return 0;
 	case KFD_IOCTL_SVM_ATTR_GRANULARITY:
 		change->has_granularity = true;
-		change->granularity = min(attr->value, (u32)SVM_GRANULARITY_MAX);
+		change->granularity = min_t(u32, attr->value, SVM_GRANULARITY_MAX);
 		return 0;
 	default:
 		return -EINVAL;

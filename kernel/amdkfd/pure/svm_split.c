@@ -57,16 +57,26 @@ struct svm_plan {
 	unsigned long window;		/* pages of the SET call */
 };
 
-static bool svm_may_merge(const struct svm_plan *plan, const struct svm_piece *prev, unsigned long start,
-			  unsigned long last, const struct svm_attrs *attrs)
+/* Make the last piece of the plan longer, if it ends before @start and the rules allow it. */
+static bool svm_merge(struct svm_plan *plan, unsigned long start, unsigned long last,
+		      const struct svm_attrs *attrs)
 {
-	unsigned long pages = last - prev->start + 1;
+	struct svm_piece *prev;
+	unsigned long pages;
 
-	if (prev->last + 1 != start || prev->start / SVM_RANGE_MAX_PAGES != last / SVM_RANGE_MAX_PAGES)
+	if (!plan->n)
+		return false;
+	prev = &plan->out[plan->n - 1];
+	pages = last - prev->start + 1;
+	if (prev->last + 1 != start ||
+	    prev->start / SVM_RANGE_MAX_PAGES != last / SVM_RANGE_MAX_PAGES)
 		return false;
 	if (pages > SVM_MERGE_ALWAYS && pages / SVM_MERGE_FACTOR > plan->window)
 		return false;
-	return svm_attrs_equal(&prev->attrs, attrs);
+	if (!svm_attrs_equal(&prev->attrs, attrs))
+		return false;
+	prev->last = last;
+	return true;
 }
 
 static void svm_emit(struct svm_plan *plan, unsigned long start, unsigned long last,
@@ -75,11 +85,8 @@ static void svm_emit(struct svm_plan *plan, unsigned long start, unsigned long l
 	for (;;) {
 		unsigned long block_last = start | (SVM_RANGE_MAX_PAGES - 1);
 		unsigned long end = last < block_last ? last : block_last;
-		struct svm_piece *prev = plan->n ? &plan->out[plan->n - 1] : 0;
 
-		if (prev && svm_may_merge(plan, prev, start, end, attrs))
-			prev->last = end;
-		else
+		if (!svm_merge(plan, start, end, attrs))
 			plan->out[plan->n++] = (struct svm_piece){ start, end, *attrs };
 		if (end == last)
 			return;
