@@ -19,10 +19,12 @@
 #define PIECE_SPACE	(2 * PACKET_MAX)
 #define FENCE_SPACE	(2 * (sizeof(struct sdma_fence) + sizeof(struct sdma_trap)))
 /*
- * Up to this many bytes the CPU is faster: the trip to the device and back costs two context switches and an
- * interrupt, about as much as copying this much.
+ * Up to this many bytes the CPU does it at once. Measured under TCG on two cores, both kernels: the trip to the
+ * device and back is 60 to 140 us whatever the size, a page takes the device 0.7 us (0.3 us in a long run) and the CPU
+ * 1.3 to 1.8 us. So a batch alone breaks even at about 64 pages; the limit is lower because the caller of
+ * kfd_copy_submit() has other work to do meanwhile.
  */
-#define CPU_MAX_BYTES	(4 * PAGE_SIZE)
+#define CPU_MAX_BYTES	(16 * PAGE_SIZE)
 
 /* ---- pieces: runs with neighbours merged ---- */
 

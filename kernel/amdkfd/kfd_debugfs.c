@@ -5,14 +5,14 @@
  *
  *   gpuN/counters    every counter of the GPU, "name value"
  *   gpuN/rings       generation, ring pointers and errors as both sides last wrote them
- *   svm_ranges       per process: intervals, attributes, pages in VRAM
+ *   svm_ranges       per process: pages in VRAM, and each range with its attributes (access: a bit per GPU)
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
 #include "kfd_process.h"
 #include "kfd_ring.h"
-#include "kfd_svm.h"
+#include "svm_range.h"
 
 static struct dentry *root;
 
@@ -84,12 +84,40 @@ static int rings_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(rings);
 
+static void show_location(struct seq_file *m, const char *name, u32 location)
+{
+	if (location == SVM_LOCATION_UNDEFINED)
+		seq_printf(m, " %s=-", name);
+	else if (!location)
+		seq_printf(m, " %s=ram", name);
+	else
+		seq_printf(m, " %s=0x%x", name, location);
+}
+
+static void show_range(struct seq_file *m, const struct interval_tree_node *node)
+{
+	const struct svm_attrs *attrs = &container_of(node, struct svm_range, it)->attrs;
+
+	seq_printf(m, "  %lx-%lx", node->start << PAGE_SHIFT, (node->last + 1) << PAGE_SHIFT);
+	show_location(m, "prefetch", attrs->prefetch_loc);
+	show_location(m, "preferred", attrs->preferred_loc);
+	seq_printf(m, " flags=0x%x granularity=%u access=0x%x in_place=0x%x\n", attrs->flags, attrs->granularity,
+		   attrs->access, attrs->access_in_place);
+}
+
 static void show_process(struct kfd_process *p, void *arg)
 {
+	struct interval_tree_node *node;
 	struct seq_file *m = arg;
 
-	seq_printf(m, "process %d xnack %s\n", p->tgid, READ_ONCE(p->xnack_enabled) ? "on" : "off");
-	svm_debugfs_show(p, m);
+	svm_range_list_flush(p);
+	mutex_lock(&p->svms.lock);
+	seq_printf(m, "process %d xnack=%s ranges=%lu pages_in_vram=%lu\n", p->tgid,
+		   READ_ONCE(p->xnack_enabled) ? "on" : "off", p->svms.count, svm_vram_pages(p));
+	for (node = interval_tree_iter_first(&p->svms.tree, 0, ULONG_MAX); node;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX))
+		show_range(m, node);
+	mutex_unlock(&p->svms.lock);
 }
 
 static int svm_ranges_show(struct seq_file *m, void *unused)

@@ -38,7 +38,6 @@
 #include "kernel/ttm/kfdlab_ttm.h"
 
 struct dentry;
-struct seq_file;
 struct kfd_process;
 
 #define KFD_MAX_GPUS	16
@@ -188,16 +187,6 @@ static inline void kfd_page_set_fate(struct page *page, enum kfd_page_fate fate)
  * dropped right after. Context: any, hard irq included.
  */
 void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate);
-/*
- * Implemented by svm_account.c: klttm_set_block_release() callback, @owner is the kfd_dev, @priv what
- * klttm_svm_block_create() was given. Called once per block, when its last page came back. Context: may sleep.
- */
-void svm_account_block_release(void *owner, void *priv);
-/*
- * Implemented by svm_range.c: one line for each range of @p, first page, last page, flags, locations, granularity,
- * access, pages in VRAM. Context: debugfs read, may sleep; takes svms->lock.
- */
-void svm_debugfs_show(struct kfd_process *p, struct seq_file *m);
 
 /* kfd_topology.c */
 int kfd_topology_init(void);

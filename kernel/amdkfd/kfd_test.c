@@ -107,7 +107,7 @@ struct process_sum {
 
 static void flush_process(struct kfd_process *p, void *arg)
 {
-	flush_work(&p->svms.deferred_work);
+	svm_range_list_flush(p);
 }
 
 static void add_process(struct kfd_process *p, void *arg)
