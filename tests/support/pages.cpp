@@ -2,7 +2,6 @@
 #include "tests/support/pages.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,7 +70,8 @@ std::vector<FrameRange> virtual_gpu_vram() {
 }  // namespace
 
 std::string to_string(const PageCensus& census) {
-  return fmt::format("{} VRAM, {} RAM, {} none", census.vram, census.ram, census.none);
+  return std::to_string(census.vram) + " VRAM, " + std::to_string(census.ram) + " RAM, " +
+         std::to_string(census.none) + " none";
 }
 
 void PrintTo(const PageCensus& census, std::ostream* out) { *out << to_string(census); }
@@ -168,19 +168,16 @@ std::uint64_t PageOracle::frame(const void* page) const {
 
 std::optional<std::size_t> numa_maps_pages(const void* mapping) {
   std::ifstream file("/proc/self/numa_maps");
-  const std::string start = fmt::format("{:x}", reinterpret_cast<std::uintptr_t>(mapping));
   for (std::string line; std::getline(file, line);) {
     std::istringstream fields(line);
-    std::string field;
-    if (!(fields >> field) || field.size() < start.size() ||
-        field.compare(field.size() - start.size(), start.size(), start) != 0 ||
-        field.find_first_not_of('0') != field.size() - start.size()) {
+    std::uintptr_t start = 0;
+    if (!(fields >> std::hex >> start) || start != reinterpret_cast<std::uintptr_t>(mapping)) {
       continue;
     }
     std::size_t pages = 0;
-    while (fields >> field) {  // "N0=12": 12 pages on node 0
-      if (field.size() > 3 && field[0] == 'N' && field[1] >= '0' && field[1] <= '9') {
-        const std::size_t equals = field.find('=');
+    for (std::string field; fields >> field;) {  // "N0=12": 12 pages on node 0
+      const std::size_t equals = field.find('=');
+      if (equals != std::string::npos && field[0] == 'N' && field[1] >= '0' && field[1] <= '9') {
         std::size_t count = 0;
         std::from_chars(field.data() + equals + 1, field.data() + field.size(), count);
         pages += count;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/pattern.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
+#include <iomanip>
+#include <sstream>
 
 #include "common/check.h"
 
@@ -34,8 +34,10 @@ void fill_pattern(std::span<std::byte> bytes, std::uint64_t seed) {
 }
 
 std::string PatternMismatch::describe() const {
-  return fmt::format("at {:#x} (byte {} of its page): expected {:#018x}, found {:#018x}", address, address % 4096,
-                     expected, found);
+  std::ostringstream text;
+  text << "at 0x" << std::hex << address << " (byte " << std::dec << address % 4096 << " of its page): expected 0x"
+       << std::hex << std::setfill('0') << std::setw(16) << expected << ", found 0x" << std::setw(16) << found;
+  return text.str();
 }
 
 std::optional<PatternMismatch> find_mismatch(std::span<const std::byte> bytes, std::uint64_t address,
