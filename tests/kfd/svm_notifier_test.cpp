@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// What the CPU does to memory while ranges exist on it, one after the other and at once.
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "tests/kfd/svm_fixture.h"
+
+namespace kfdlab {
+namespace {
+
+class SvmNotifier : public SvmTest {};
+
+TEST_F(SvmNotifier, EventsOtherThanMunmapKeepAttributes) {
+  const Buffer buffer(8);
+  std::memset(buffer.data(), 1, buffer.size());
+  ASSERT_EQ(set_granularity(buffer.address(), 8, 4), 0);
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_DONTNEED), 0);
+  EXPECT_EQ(answer(buffer.address(), 8).granularity, 4u);
+  buffer.protect(0, 4, PROT_READ);
+  buffer.protect(0, 8, PROT_READ | PROT_WRITE);
+  EXPECT_EQ(answer(buffer.address(), 8).granularity, 4u);
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  ASSERT_TRUE(device().evict(gpu()).ok());
+  EXPECT_EQ(answer(buffer.address(), 8).granularity, 4u);
+  EXPECT_EQ(in_child([&] {
+              std::memset(buffer.data(), 2, buffer.size());
+              return 0;
+            }),
+            0);
+  std::memset(buffer.data(), 3, buffer.size());  // COW against the child's share
+  EXPECT_EQ(answer(buffer.address(), 8).granularity, 4u);
+  EXPECT_EQ(counters().svm_ranges, 1u);
+}
+
+// Memory that one thread maps and unmaps while others call the driver on it. Allowed answers are success and
+// EFAULT; afterwards everything works and nothing is left.
+class Arena {
+ public:
+  static constexpr std::size_t kPages = 1024;
+  Arena() { map(0, kPages, 0); }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena() { munmap(base_, kPages * kPageSize); }
+
+  [[nodiscard]] uint64_t page(std::size_t index) const {
+    return reinterpret_cast<uint64_t>(base_) + index * kPageSize;
+  }
+  void unmap(std::size_t first, std::size_t count) const {
+    munmap(reinterpret_cast<void*>(page(first)), count * kPageSize);
+  }
+  void map(std::size_t first, std::size_t count, int flags) {
+    void* const at = mmap(base_ == nullptr ? nullptr : reinterpret_cast<void*>(page(first)), count * kPageSize,
+                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    if (base_ == nullptr) {
+      base_ = at;
+    }
+  }
+
+ private:
+  void* base_ = nullptr;
+};
+
+class SvmRace : public SvmTest {
+ protected:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kTime{3};
+
+  // Runs all of `loops` in threads of their own until the time is up; each gets its own generator.
+  static void race(const std::vector<std::function<void(std::mt19937_64&)>>& loops) {
+    const Clock::time_point end = Clock::now() + kTime;
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+      threads.emplace_back([&, i] {
+        std::mt19937_64 random(test_seed() * 1000 + i);
+        while (Clock::now() < end) {
+          loops[i](random);
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+  }
+
+  static std::pair<std::size_t, std::size_t> interval(std::mt19937_64& random) {
+    const std::size_t first = random() % Arena::kPages;
+    return {first, 1 + random() % std::min<std::size_t>(Arena::kPages - first, random() % 2 != 0 ? 1024 : 16)};
+  }
+
+  // Everything the driver answered that it should not have.
+  void note(int error) {
+    if (error != 0 && error != EFAULT) {
+      wrong_ = error;
+    }
+  }
+  [[nodiscard]] int wrong() const { return wrong_; }
+
+  void expect_usable(const Arena& arena) const {
+    ASSERT_EQ(set_granularity(arena.page(0), Arena::kPages, 6), 0);
+    EXPECT_EQ(answer(arena.page(0), Arena::kPages).granularity, 6u);
+    ASSERT_EQ(kfd().svm_prefetch(arena.page(0), Arena::kPages * kPageSize, gpu()), 0);
+    EXPECT_EQ(oracle().census(reinterpret_cast<void*>(arena.page(0)), Arena::kPages).vram, Arena::kPages);
+  }
+
+ private:
+  std::atomic<int> wrong_{0};
+};
+
+TEST_F(SvmRace, MunmapAgainstSetAndGet) {
+  Arena arena;
+  race({[&](std::mt19937_64& random) {
+          const auto [first, count] = interval(random);
+          arena.unmap(first, count);
+          arena.map(first, count, MAP_FIXED);
+        },
+        [&](std::mt19937_64& random) {
+          const auto [first, count] = interval(random);
+          note(set_granularity(arena.page(first), count, static_cast<uint32_t>(random() % 8)));
+        },
+        [&](std::mt19937_64& random) {
+          const auto [first, count] = interval(random);
+          SvmAnswer found;
+          note(get(arena.page(first), count, &found));
+        }});
+  EXPECT_EQ(wrong(), 0);
+  expect_usable(arena);
+}
+
+TEST_F(SvmRace, MunmapAgainstPrefetchBothWays) {
+  Arena arena;
+  race({[&](std::mt19937_64& random) {
+          const auto [first, count] = interval(random);
+          arena.unmap(first, count);
+          arena.map(first, count, MAP_FIXED);
+        },
+        [&](std::mt19937_64& random) {
+          const auto [first, count] = interval(random);
+          note(kfd().svm_prefetch(arena.page(first), count * kPageSize, gpu()));
+        },
+        [&](std::mt19937_64& random) {
+          const auto [first, count] = interval(random);
+          note(kfd().svm_prefetch(arena.page(first), count * kPageSize, random() % 2 != 0 ? gpu() : kSvmSystem));
+        }});
+  EXPECT_EQ(wrong(), 0);
+  expect_usable(arena);
+}
+
+// A writer keeps counting in its own word of each page; no migration may lose a write.
+TEST_F(SvmRace, MigrationLosesNoWrite) {
+  const Buffer buffer(512);
+  std::memset(buffer.data(), 0, buffer.size());
+  std::vector<uint64_t> written(512, 0);
+  race({[&](std::mt19937_64& random) {
+          const std::size_t page = random() % 512;
+          volatile auto* const word = reinterpret_cast<uint64_t*>(buffer.page(page)) + 17;
+          *word = *word + 1;
+          ++written[page];
+        },
+        [&](std::mt19937_64&) {
+          note(kfd().svm_prefetch(buffer.address(), buffer.size(), gpu()));
+          note(kfd().svm_prefetch(buffer.address(), buffer.size(), kSvmSystem));
+        },
+        [&](std::mt19937_64&) {
+          if (!device().evict(gpu()).ok()) {
+            note(EIO);
+          }
+        }});
+  EXPECT_EQ(wrong(), 0);
+  for (std::size_t page = 0; page < 512; ++page) {
+    ASSERT_EQ(reinterpret_cast<uint64_t*>(buffer.page(page))[17], written[page]) << "page " << page;
+  }
+}
+
+TEST_F(SvmRace, ForkAgainstPrefetchKeepsContents) {
+  const Buffer buffer(256);
+  fill_pattern(buffer.bytes(), 5);
+  std::atomic<int> bad{0};
+  race({[&](std::mt19937_64&) {
+          if (in_child([&] { return pattern_error(buffer.bytes(), 5).empty() ? 0 : 1; }) != 0) {
+            ++bad;
+          }
+        },
+        [&](std::mt19937_64&) {
+          note(kfd().svm_prefetch(buffer.address(), buffer.size(), gpu()));
+          note(kfd().svm_prefetch(buffer.address(), buffer.size(), kSvmSystem));
+        }});
+  EXPECT_EQ(wrong(), 0);
+  EXPECT_EQ(bad, 0);
+  EXPECT_EQ(pattern_error(buffer.bytes(), 5), "");
+}
+
+}  // namespace
+}  // namespace kfdlab
