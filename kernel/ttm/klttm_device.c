@@ -98,13 +98,13 @@ void klttm_device_destroy(struct klttm_device *dev)
 	dev->dying = true;
 	mutex_unlock(&dev->alloc_lock);
 
-	ttm_resource_manager_set_used(&dev->vram_man, false);
 	for (tries = 0; tries < KLTTM_EVICT_TRIES; tries++) {
 		ret = ttm_resource_manager_evict_all(&dev->bdev, &dev->vram_man);
 		if (!ret)
 			break;
 		msleep(KLTTM_EVICT_PAUSE_MS);
 	}
+	ttm_resource_manager_set_used(&dev->vram_man, false);
 	klttm_flush(dev);
 	WARN_ONCE(dev->vram_held, "%llu bytes of VRAM still in use\n", dev->vram_held);
 	drm_dev_put(dev->ddev);

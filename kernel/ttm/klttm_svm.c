@@ -186,13 +186,16 @@ EXPORT_SYMBOL_GPL(klttm_for_each_svm_block);
 void klttm_svm_retry_orphans(struct klttm_device *dev)
 {
 	struct klttm_block *block;
-	unsigned int tries;
+	u64 tries;
 
-	for (tries = 0; tries < KLTTM_ORPHAN_RETRIES; tries++) {
+	spin_lock(&dev->svm_lock);
+	tries = min_t(u64, dev->orphan_blocks, KLTTM_ORPHAN_RETRIES);
+	spin_unlock(&dev->svm_lock);
+	while (tries--) {
 		spin_lock(&dev->svm_lock);
 		/* An orphan's pages hold a reference, so getting one cannot fail. */
 		block = list_first_entry_or_null(&dev->orphans, struct klttm_block, orphan_link);
-		if (block && tries < dev->orphan_blocks && klttm_block_get_unless_zero(block))
+		if (block && klttm_block_get_unless_zero(block))
 			list_move_tail(&block->orphan_link, &dev->orphans);
 		else
 			block = NULL;
