@@ -16,12 +16,12 @@ bool ControlRing::has_work() {
   return !stopped_ && load_seq_cst(driver.generation) == generation_ && load_seq_cst(driver.control_wptr) != done_;
 }
 
-void ControlRing::process() {
+void ControlRing::process(const std::atomic<bool>& stop_requested) {
   const std::uint64_t wptr = load_acquire(bar_.driver_regs().control_wptr);
   if (wptr - done_ > kEntries) {  // also a pointer that went back
     return stop(KFDLAB_RING_BAD_POINTER);
   }
-  while (done_ != wptr) {
+  while (done_ != wptr && !stop_requested.load(std::memory_order_relaxed)) {
     switch (const std::uint32_t op = load_relaxed(bar_.control_entry(done_).op); op) {
       case KFDLAB_CONTROL_NOP:
         complete(1);

@@ -20,7 +20,7 @@ class ControlRing final : public RingProcessor {
 
   void set_awake(bool awake) override;
   [[nodiscard]] bool has_work() override;
-  void process() override;
+  void process(const std::atomic<bool>& stop_requested) override;
 
  private:
   // How many entries of [from, end) follow one another as TLB invalidations.

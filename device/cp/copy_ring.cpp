@@ -17,13 +17,13 @@ const char* describe(kfdlab_ring_error error) {
     case KFDLAB_RING_OK:
       return "no error";
     case KFDLAB_RING_BAD_OPCODE:
-      return "unknown packet";
+      return "unknown or unsupported";
     case KFDLAB_RING_BAD_ADDRESS:
       return "address outside RAM and VRAM";
     case KFDLAB_RING_BAD_LENGTH:
       return "length beyond a limit or the write pointer";
     case KFDLAB_RING_BAD_POINTER:
-      return "write pointer misaligned or not within a ring of the read pointer";
+      return "misaligned or not within a ring of the read pointer";
   }
   return "?";
 }
@@ -37,13 +37,13 @@ bool CopyRing::has_work() {
   return !stopped_ && load_seq_cst(driver.generation) == generation_ && load_seq_cst(driver.copy_wptr) != rptr_;
 }
 
-void CopyRing::process() {
+void CopyRing::process(const std::atomic<bool>& stop_requested) {
   thread_.enter();
   const std::uint64_t wptr = load_acquire(bar_.driver_regs().copy_wptr);
   // The difference is huge for a pointer that went back.
   kfdlab_ring_error error =
       wptr % kDword != 0 || wptr - rptr_ > KFDLAB_COPY_RING_SIZE ? KFDLAB_RING_BAD_POINTER : KFDLAB_RING_OK;
-  while (error == KFDLAB_RING_OK && rptr_ != wptr) {
+  while (error == KFDLAB_RING_OK && rptr_ != wptr && !stop_requested.load(std::memory_order_relaxed)) {
     error = step(wptr);
     thread_.pass();
   }
@@ -92,9 +92,12 @@ void CopyRing::publish() {
 }
 
 void CopyRing::stop(kfdlab_ring_error error) {
-  const std::uint32_t header = load_relaxed(bar_.copy_ring_dword(rptr_ & ~(kDword - 1)));
-  log_guest("cp", "gpu {}: copy ring at byte {:#x} ({}): {}, the ring stops", bar_.gpu_index(), rptr_,
-            SdmaProcessor::packet_name(header), describe(error));
+  const char* packet = "write pointer";
+  if (error != KFDLAB_RING_BAD_POINTER) {
+    packet = SdmaProcessor::packet_name(load_relaxed(bar_.copy_ring_dword(rptr_)));
+  }
+  log_guest("cp", "gpu {}: copy ring at byte {:#x}: {}: {}, the ring stops", bar_.gpu_index(), rptr_, packet,
+            describe(error));
   stopped_ = true;
   store_release(bar_.device_regs().copy_error, static_cast<std::uint32_t>(error));
   // Whoever waits for a trap looks at copy_error when this vector comes.

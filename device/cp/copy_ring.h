@@ -22,7 +22,7 @@ class CopyRing final : public RingProcessor {
 
   void set_awake(bool awake) override;
   [[nodiscard]] bool has_work() override;
-  void process() override;
+  void process(const std::atomic<bool>& stop_requested) override;
 
  private:
   // Executes the packet at rptr_ and moves behind it; an error leaves rptr_ at the packet.

@@ -36,8 +36,8 @@ bool IhRing::push(ih_entry entry, IhKind kind) {
   {
     const std::lock_guard lock(mutex_);
     const std::uint64_t rptr = load_acquire(bar_.driver_regs().ih_rptr);
-    // Also false for a read pointer ahead of ours, which wraps to a huge distance.
-    const bool has_room = wptr_ - rptr <= KFDLAB_IH_RING_SIZE - sizeof(ih_entry);
+    // A read pointer ahead of ours is nonsense and counts as a full ring.
+    const bool has_room = rptr <= wptr_ && wptr_ - rptr <= KFDLAB_IH_RING_SIZE - sizeof(ih_entry);
     if (!has_room || (kind == IhKind::Fault && is_unread_duplicate(entry, rptr))) {
       return drop();
     }

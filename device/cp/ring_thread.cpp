@@ -49,7 +49,7 @@ void RingThread::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     processor_.set_awake(true);
     while (work_comes_soon()) {
-      processor_.process();
+      processor_.process(stop_);
       if (stop_.load(std::memory_order_relaxed)) {
         return;
       }

@@ -23,8 +23,8 @@ class RingProcessor {
   virtual void set_awake(bool awake) = 0;
   // Whether the ring is to be served and has entries. Reads shared memory.
   [[nodiscard]] virtual bool has_work() = 0;
-  // Consumes what was in the ring when it was called, or up to the entry that stops the ring.
-  virtual void process() = 0;
+  // Consumes what was in the ring when it was called, or up to the entry that stops the ring, or until `stop`.
+  virtual void process(const std::atomic<bool>& stop) = 0;
 };
 
 class RingThread {
@@ -38,7 +38,7 @@ class RingThread {
 
   // `name` shows in top and gdb, at most 15 characters.
   [[nodiscard]] Status start(const char* name);
-  // Ends after the batch at hand, once the transport's waiters are interrupted.
+  // Ends after the entry at hand, once the transport's waiters are interrupted.
   void request_stop() { stop_.store(true, std::memory_order_relaxed); }
   void join();
 

@@ -40,7 +40,7 @@ std::optional<std::uint32_t> SdmaProcessor::packet_bytes(std::uint32_t header) {
 
 const char* SdmaProcessor::packet_name(std::uint32_t header) {
   const Row* row = find_row(header);
-  return row != nullptr ? row->name : "unknown packet";
+  return row != nullptr ? row->name : "packet";
 }
 
 kfdlab_ring_error SdmaProcessor::execute(const SdmaPacket& packet) {
