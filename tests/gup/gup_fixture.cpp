@@ -45,6 +45,9 @@ AssertionResult holds_all(const GupHold& hold, std::size_t npages) {
 std::vector<GupCase> every_flavour() {
   return select([](const GupFlavour&) { return true; });
 }
+std::vector<GupCase> every_pin() {
+  return select([](const GupFlavour& flavour) { return flavour.pins(); });
+}
 std::vector<GupCase> longterm_pins() {
   return select([](const GupFlavour& flavour) { return flavour.longterm(); });
 }

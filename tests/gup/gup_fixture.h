@@ -40,6 +40,7 @@ struct GupCase {
 
 // Selections for GUP_TEST_EACH: flavours of the running kernel, eight pages each.
 [[nodiscard]] std::vector<GupCase> every_flavour();
+[[nodiscard]] std::vector<GupCase> every_pin();
 [[nodiscard]] std::vector<GupCase> longterm_pins();
 [[nodiscard]] std::vector<GupCase> longterm_write_pins();
 [[nodiscard]] std::vector<GupCase> ordinary_flavours();  // everything that is not long-term

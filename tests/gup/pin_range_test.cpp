@@ -91,13 +91,11 @@ GUP_TEST_EACH(GupPin, LongtermShortCountMovesWhatItHolds, longterm_pins) {
   ASSERT_TRUE(fill_in_vram(buffer.bytes()));
   buffer.unmap(5, 3);
   const kfdlab_test_counters before = counters();
-  const std::int64_t pins = outstanding_pins();
 
   GupHold held;
   ASSERT_EQ(hold(flavour(), buffer.bytes(), &held), 0);
 
   EXPECT_TRUE(departed(held, buffer.pages(0, 5), 5, before));
-  EXPECT_EQ(outstanding_pins() - pins, 5);
   EXPECT_TRUE(intact(buffer.pages(0, 5), kFirst));
   EXPECT_TRUE(intact_through(held, buffer.pages(0, 5), kFirst));
 }
@@ -131,13 +129,11 @@ GUP_TEST_EACH(GupPin, HoleInFrontFailsAndMovesNothing, every_flavour) {
   ASSERT_TRUE(fill_in_vram(buffer.bytes()));
   buffer.unmap(0, 1);
   const kfdlab_test_counters before = counters();
-  const std::int64_t pins = outstanding_pins();
 
   GupHold held;
   const int error = hold(flavour(), buffer.bytes(), &held);
 
   expect_nothing_held(flavour(), error, held);
-  EXPECT_EQ(outstanding_pins(), pins);
   EXPECT_TRUE(all_in_vram(buffer.pages(1, 7)));
   EXPECT_EQ(counters().pages_left_by_pin, before.pages_left_by_pin);
   EXPECT_TRUE(intact(buffer.pages(1, 7), kFirst));

@@ -91,42 +91,60 @@ void gup_hold_destroy(struct gup_hold *hold, bool dirty)
 	kfree(hold);
 }
 
-static int copy_page_part(struct page *page, size_t in_page, size_t bytes, void __user *buf, bool write)
+/*
+ * Writes go through @bounce: a failing copy_from_user() clears what it could not fill, and held pages are the
+ * last place for that.
+ */
+static int copy_page_part(struct page *page, size_t in_page, size_t bytes, void __user *buf, void *bounce)
 {
-	char *mapped = kmap_local_page(page);
-	unsigned long left;
+	if (bounce) {
+		if (copy_from_user(bounce, buf, bytes))
+			return -EFAULT;
+		memcpy_to_page(page, in_page, bounce, bytes);
+	} else {
+		char *mapped = kmap_local_page(page);
+		unsigned long left = copy_to_user(buf, mapped + in_page, bytes);
 
-	if (write)
-		left = copy_from_user(mapped + in_page, buf, bytes);
-	else
-		left = copy_to_user(buf, mapped + in_page, bytes);
-	kunmap_local(mapped);
-	return left ? -EFAULT : 0;
+		kunmap_local(mapped);
+		if (left)
+			return -EFAULT;
+	}
+	return 0;
 }
 
 int gup_hold_access(struct gup_hold *hold, u64 offset, u64 size, void __user *buf, bool write)
 {
 	u64 held = (u64)hold->npages << PAGE_SHIFT;
+	void *bounce = NULL;
+	int err = 0;
 
 	if (!size || offset > held || size > held - offset)
 		return -EINVAL;
-	if (write && !(hold->flags & KFDLAB_GUP_WRITE))
-		return -EPERM;
-	hold->written |= write;
+	if (write) {
+		if (!(hold->flags & KFDLAB_GUP_WRITE))
+			return -EPERM;
+		bounce = kmalloc(PAGE_SIZE, GFP_KERNEL);
+		if (!bounce)
+			return -ENOMEM;
+		hold->written = true;
+	}
 
 	while (size) {
 		size_t in_page = offset_in_page(offset);
 		size_t bytes = min_t(u64, PAGE_SIZE - in_page, size);
-		int err = copy_page_part(hold->pages[offset >> PAGE_SHIFT], in_page, bytes, buf, write);
 
+		err = copy_page_part(hold->pages[offset >> PAGE_SHIFT], in_page, bytes, buf, bounce);
 		if (err)
-			return err;
-		if (signal_pending(current))
-			return -EINTR;
+			break;
+		if (signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
 		cond_resched();
 		offset += bytes;
 		buf += bytes;
 		size -= bytes;
 	}
-	return 0;
+	kfree(bounce);
+	return err;
 }

@@ -28,7 +28,7 @@ void gup_hold_destroy(struct gup_hold *hold, bool dirty);
 /*
  * Copy between the held pages, through the kernel's mapping, and user memory at @buf. @offset and @size in
  * bytes from the first held page. -EINVAL beyond the held pages, -EPERM writing without KFDLAB_GUP_WRITE,
- * -EFAULT bad @buf, -EINTR on a signal; a failed copy may have been done in part. Locking: the caller makes
+ * -EFAULT bad @buf, -ENOMEM, -EINTR on a signal; a failed copy may have been done in part, by whole pages. Locking: the caller makes
  * sure that the hold is not destroyed meanwhile. Context: may sleep.
  */
 int gup_hold_access(struct gup_hold *hold, u64 offset, u64 size, void __user *buf, bool write);
