@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared virtual memory: ranges of a process's address space with attributes, kept in step with the CPU by MMU
- * interval notifiers, and migrated between RAM and device-coherent VRAM pages.
+ * Shared virtual memory: ranges of a process's address space with attributes, kept in step with the
+ * CPU by MMU interval notifiers, and migrated between RAM and device-coherent VRAM pages.
  *
- * Intervals are [start, last] in page numbers, inclusive, as in the interval tree. What only the svm_*.c files
- * share is in svm_range.h.
+ * Intervals are [start, last] in page numbers, inclusive, as in the interval tree. What only the
+ * svm_*.c files share is in svm_range.h.
  *
- * Lock order: mmap_lock > svm_range_list.lock > kfd_process.lock; svm_range_list.deferred_lock is a leaf, the only
- * lock the MMU notifier takes.
+ * Lock order: mmap_lock > svm_range_list.lock > kfd_process.lock; svm_range_list.deferred_lock is a
+ * leaf, the only lock the MMU notifier takes.
  */
 #ifndef KFD_SVM_H
 #define KFD_SVM_H
@@ -22,58 +22,64 @@
 struct kfd_dev;
 struct kfd_process;
 struct klttm_block;
-struct svm_account;	/* pages a process has in VRAM, counted by page_free; outlives the process */
+struct svm_account;	/* pages a process has in VRAM, by page_free; outlives the process */
 
 /* All ranges of a process. Embedded in struct kfd_process. */
 struct svm_range_list {
-	struct mutex lock;			/* tree, count and the attributes of every range */
+	struct mutex lock;		/* tree, count and the attributes of every range */
 	struct rb_root_cached tree;
 	unsigned long count;
 	struct work_struct deferred_work;	/* splits and removals that the notifier queued */
-	spinlock_t deferred_lock;		/* deferred, dying, and the ranges' record of unmapped pages */
+	spinlock_t deferred_lock;	/* deferred, dying, the ranges' record of unmapped pages */
 	struct list_head deferred;
-	bool dying;				/* fini began: the notifier queues nothing any more */
+	bool dying;			/* fini began: the notifier queues nothing any more */
 	struct svm_account *account;
 };
 
 int svm_range_list_init(struct kfd_process *p);
 /*
- * Stop the notifiers and free every range. Called once, from process context, when no ioctl of the process
- * runs any more; the mm may be exiting but its struct is alive. Locking: not under mmap_lock.
+ * Stop the notifiers and free every range. Called once, from process context, when no ioctl of the
+ * process runs any more; the mm may be exiting but its struct is alive. Locking: not under
+ * mmap_lock.
  */
 void svm_range_list_fini(struct kfd_process *p);
 /*
- * Is any SVM range registered in [start, last]? For ALLOC's EADDRINUSE. Locking: takes svms->lock, so the caller
- * must not hold p->lock: SET asks kfd_process_va_has_buffer() with svms->lock held. To lose no race, publish the
- * buffer's VA first, drop p->lock, ask here, and take the buffer back on true.
+ * Is any SVM range registered in [start, last]? For ALLOC's EADDRINUSE. Locking: takes svms->lock,
+ * so the caller must not hold p->lock: SET asks kfd_process_va_has_buffer() with svms->lock held.
+ * To lose no race, publish the buffer's VA first, drop p->lock, ask here, and take the buffer back
+ * on true.
  */
 bool svm_range_overlaps(struct kfd_process *p, unsigned long start, unsigned long last);
 /*
- * Finish the removals that earlier munmap() calls queued, so that svms->count is exact. Context: may sleep, takes
- * mmap_lock and svms->lock of the process.
+ * Finish the removals that earlier munmap() calls queued, so that svms->count is exact. Context:
+ * may sleep, takes mmap_lock and svms->lock of the process.
  */
 void svm_range_list_flush(struct kfd_process *p);
 
 /*
- * AMDKFD_IOC_SVM. start and size in bytes, as user space gave them; attrs was copied in and is copied out by
- * the caller after a successful GET. Locking: none held. Context: the process itself (current->mm is its mm).
+ * AMDKFD_IOC_SVM. start and size in bytes, as user space gave them; attrs was copied in and is
+ * copied out by the caller after a successful GET. Locking: none held. Context: the process itself
+ * (current->mm is its mm).
  *
- * -EINVAL: unknown op, attribute type, location, GPU or SET_FLAGS bit; start or size zero-length, misaligned or
- * wrapping. -EFAULT: a page of the range is in no VMA or in a special one. -EADDRINUSE: a buffer is mapped there.
- * -ENOMEM. A call that fails changed nothing.
+ * -EINVAL: unknown op, attribute type, location, GPU or SET_FLAGS bit; start or size zero-length,
+ * misaligned or wrapping. -EFAULT: a page of the range is in no VMA or in a special one.
+ * -EADDRINUSE: a buffer is mapped there. -ENOMEM. A call that fails changed nothing.
  */
 int svm_ioctl(struct kfd_process *p, u32 op, u64 start, u64 size, u32 nattr,
 	      struct kfd_ioctl_svm_attribute *attrs);
 
 /*
- * Evict every SVM page of a GPU by page frame. Returns pages moved; *stayed counts those somebody holds.
- * Context: may sleep, no dma_resv held.
+ * Evict every SVM page of a GPU by page frame. Returns pages moved; *stayed counts those somebody
+ * holds. Context: may sleep, no dma_resv held.
  */
 unsigned long svm_evict_all(struct kfd_dev *dev, unsigned long *stayed);
 /* klttm_ops.evict_block; owner is the struct kfd_dev */
 void svm_evict_block(void *owner, struct klttm_block *block);
 
-/* For klttm_set_block_release(): a block created by SVM is gone, with the reference it held of its account. */
+/*
+ * For klttm_set_block_release(): a block created by SVM is gone, with the reference it held of its
+ * account.
+ */
 void svm_account_block_release(void *owner, void *priv);
 /* Pages the process has in VRAM of all GPUs now. */
 unsigned long svm_vram_pages(struct kfd_process *p);

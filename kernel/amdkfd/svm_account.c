@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many pages a process has in VRAM, counted where pages are handed out and where they come back (page_free),
- * never from what a migration believes: a long-term pin, munmap or COW takes pages away without asking us.
+ * How many pages a process has in VRAM, counted where pages are handed out and where they come back
+ * (page_free), never from what a migration believes: a long-term pin, munmap or COW takes pages
+ * away without asking us.
  *
- * An account outlives its process, because its pages may: a forked child or a pipe can still hold them. Each block
- * keeps one reference, dropped when the block is gone.
+ * An account outlives its process, because its pages may: a forked child or a pipe can still hold
+ * them. Each block keeps one reference, dropped when the block is gone.
  */
 #include <linux/refcount.h>
 #include <linux/slab.h>

@@ -2,13 +2,13 @@
 /*
  * AMDKFD_IOC_SVM: SET and GET of attributes.
  *
- * A call is checked as a whole before anything is touched: first its arguments, then the address range, then what is
- * needed is allocated, and only then the tree changes. A prefetch runs after that, without svms->lock, and cannot
- * fail the call.
+ * A call is checked as a whole before anything is touched: first its arguments, then the address
+ * range, then what is needed is allocated, and only then the tree changes. A prefetch runs after
+ * that, without svms->lock, and cannot fail the call.
  *
- * Where we are stricter than upstream: SET_FLAGS with an unknown bit is EINVAL (upstream stores it and never looks
- * again). CLR_FLAGS takes any bit: clearing what is never set changes nothing, and a program may hand back the
- * complement that GET gave it.
+ * Where we are stricter than upstream: SET_FLAGS with an unknown bit is EINVAL (upstream stores it
+ * and never looks again). CLR_FLAGS takes any bit: clearing what is never set changes nothing, and
+ * a program may hand back the complement that GET gave it.
  */
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -52,7 +52,8 @@ static int svm_parse_one(const struct kfd_ioctl_svm_attribute *attr, struct svm_
 {
 	switch (attr->type) {
 	case KFD_IOCTL_SVM_ATTR_PREFERRED_LOC:
-		if (attr->value != KFD_IOCTL_SVM_LOCATION_UNDEFINED && !svm_location_known(attr->value))
+		if (attr->value != KFD_IOCTL_SVM_LOCATION_UNDEFINED &&
+		    !svm_location_known(attr->value))
 			return -EINVAL;
 		change->has_preferred = true;
 		change->preferred_loc = attr->value;
@@ -112,7 +113,8 @@ static int svm_check_range(struct kfd_process *p, unsigned long start, unsigned 
 	return 0;
 }
 
-static struct svm_range *svm_first(struct svm_range_list *svms, unsigned long start, unsigned long last)
+static struct svm_range *svm_first(struct svm_range_list *svms, unsigned long start,
+				   unsigned long last)
 {
 	struct interval_tree_node *node = interval_tree_iter_first(&svms->tree, start, last);
 
@@ -152,7 +154,8 @@ static int svm_set_collect(struct svm_range_list *svms, struct svm_set *set, uns
 
 	set->ranges = kvmalloc_array(set->nranges + 1, sizeof(*set->ranges), GFP_KERNEL_ACCOUNT);
 	set->old = kvmalloc_array(set->nranges + 1, sizeof(*set->old), GFP_KERNEL_ACCOUNT);
-	set->new = kvmalloc_array(svm_plan_room(set->nranges, start, last), sizeof(*set->new), GFP_KERNEL_ACCOUNT);
+	set->new = kvmalloc_array(svm_plan_room(set->nranges, start, last), sizeof(*set->new),
+				  GFP_KERNEL_ACCOUNT);
 	if (!set->ranges || !set->old || !set->new)
 		return -ENOMEM;
 
@@ -207,7 +210,8 @@ static int svm_set_attr(struct kfd_process *p, unsigned long start, unsigned lon
 		goto out;
 	ret = svm_check_range(p, start, end);
 	if (!ret)
-		ret = svm_set_commit(&p->svms, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT, &change);
+		ret = svm_set_commit(&p->svms, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT,
+				     &change);
 	svm_unlock_write(&p->svms);
 	if (!ret && mover)
 		svm_prefetch(p, mover, start, end, change.prefetch_loc);
@@ -289,7 +293,8 @@ static int svm_get_attr(struct kfd_process *p, unsigned long start, unsigned lon
 	if (!ret) {
 		svm_attrs_default(&p->svms, &defaults);
 		svm_gather_begin(&gather);
-		for (range = svm_first(&p->svms, first, last); range; range = svm_next(range, first, last))
+		for (range = svm_first(&p->svms, first, last); range;
+		     range = svm_next(range, first, last))
 			svm_gather_add(&gather, &range->attrs);
 		svm_gather_end(&gather, &defaults);
 	}
@@ -305,7 +310,8 @@ int svm_ioctl(struct kfd_process *p, u32 op, u64 start, u64 size, u32 nattr,
 {
 	u64 end;
 
-	if (!start || !size || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(size) || check_add_overflow(start, size, &end))
+	if (!start || !size || !PAGE_ALIGNED(start) || !PAGE_ALIGNED(size) ||
+	    check_add_overflow(start, size, &end))
 		return -EINVAL;
 
 	switch (op) {

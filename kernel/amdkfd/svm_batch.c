@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * See svm_batch.h. The rule this file keeps: a page counts as moved only when MIGRATE_PFN_MIGRATE is still set in
- * src[] after migrate_*_pages(); what collection promised says nothing (an extra reference passes it).
+ * See svm_batch.h. The rule this file keeps: a page counts as moved only when MIGRATE_PFN_MIGRATE
+ * is still set in src[] after migrate_*_pages(); what collection promised says nothing (an extra
+ * reference passes it).
  */
 #include <linux/highmem.h>
 
 #include "svm_batch.h"
 
-void svm_batch_reset(struct svm_batch *batch, struct kfd_dev *dev, bool by_cpu, unsigned long npages)
+void svm_batch_reset(struct svm_batch *batch, struct kfd_dev *dev, bool by_cpu,
+		     unsigned long npages)
 {
 	batch->dev = dev;
 	batch->by_cpu = by_cpu;

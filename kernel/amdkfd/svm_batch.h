@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One batch of pages on their way, for prefetch (by VMA) and eviction (by page frame): sources, destinations, the
- * copy between them, and the count of what really moved. Steps, in order:
+ * One batch of pages on their way, for prefetch (by VMA) and eviction (by page frame): sources,
+ * destinations, the copy between them, and the count of what really moved. Steps, in order:
  *
  *   migrate_*_setup()/_range()   fill src[]
  *   the caller                   fills dst[] with locked pages and calls svm_batch_add() for each
@@ -22,8 +22,8 @@
 #define SVM_BATCH_BYTES	(SVM_BATCH_PAGES << PAGE_SHIFT)
 
 /*
- * Pages that user space executes are copied by CPU: under emulation, code translated from a page is not thrown
- * away when the device process writes there (docs/device.md).
+ * Pages that user space executes are copied by CPU: under emulation, code translated from a page is
+ * not thrown away when the device process writes there (docs/device.md).
  */
 struct svm_batch {
 	struct kfd_dev *dev;		/* whose copy ring; VRAM at one end is this GPU's */
@@ -35,8 +35,11 @@ struct svm_batch {
 	struct kfd_copy_job job;
 };
 
-void svm_batch_reset(struct svm_batch *batch, struct kfd_dev *dev, bool by_cpu, unsigned long npages);
-/* Page @i goes to @page, locked and ours. A source without a page is a hole and arrives as zeroes. */
+void svm_batch_reset(struct svm_batch *batch, struct kfd_dev *dev, bool by_cpu,
+		     unsigned long npages);
+/*
+ * Page @i goes to @page, locked and ours. A source without a page is a hole and arrives as zeroes.
+ */
 void svm_batch_add(struct svm_batch *batch, unsigned long i, struct page *page);
 void svm_batch_submit(struct svm_batch *batch);
 void svm_batch_wait(struct svm_batch *batch);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Eviction: pages of a block go back to RAM by page frame. No VMA, mmap lock or mm is needed, so it works for pages
- * of a process that is gone and of forked children, and it cannot deadlock with an evictor that holds its own mmap
- * lock. A page somebody holds stays; its block stays busy until page_free.
+ * Eviction: pages of a block go back to RAM by page frame. No VMA, mmap lock or mm is needed, so it
+ * works for pages of a process that is gone and of forked children, and it cannot deadlock with an
+ * evictor that holds its own mmap lock. A page somebody holds stays; its block stays busy until
+ * page_free.
  */
 #include <linux/delay.h>
 #include <linux/mutex.h>
@@ -11,12 +12,15 @@
 #include "kfd_trace.h"
 #include "svm_batch.h"
 
-/* A page may be locked or referenced for a moment only; a holder of longer breath keeps its page in VRAM. */
+/*
+ * A page may be locked or referenced for a moment only; a holder of longer breath keeps its page in
+ * VRAM.
+ */
 #define SVM_EVICT_ATTEMPTS	3
 
 /*
- * Eviction happens when memory is short, so its arrays are there beforehand; one eviction at a time in exchange.
- * Lock order: dma_resv > svm_evict_lock > what migrate_device_range() takes.
+ * Eviction happens when memory is short, so its arrays are there beforehand; one eviction at a time
+ * in exchange. Lock order: dma_resv > svm_evict_lock > what migrate_device_range() takes.
  */
 static struct svm_batch svm_evict_batch;
 static DEFINE_MUTEX(svm_evict_lock);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prefetch: the pages of an interval of the caller's address space move to VRAM, to RAM, or between GPUs.
+ * Prefetch: the pages of an interval of the caller's address space move to VRAM, to RAM, or between
+ * GPUs.
  *
- * Work goes in chunks that end at 2 MiB boundaries, two at a time: while the device copies one, the next is
- * collected. mmap_lock is held for reading, for a bounded number of chunks; no other lock of ours is held, so the
- * notifiers that migration raises, and evictions that making room raises, meet nothing of ours that is locked.
+ * Work goes in chunks that end at 2 MiB boundaries, two at a time: while the device copies one, the
+ * next is collected. mmap_lock is held for reading, for a bounded number of chunks; no other lock
+ * of ours is held, so the notifiers that migration raises, and evictions that making room raises,
+ * meet nothing of ours that is locked.
  *
- * Nothing here fails the caller. Pages of other kinds stay where they are: file and shared memory, KSM pages (one
- * would carry other processes' mappings into VRAM), other drivers' device pages, pages somebody holds.
+ * Nothing here fails the caller. Pages of other kinds stay where they are: file and shared memory,
+ * KSM pages (one would carry other processes' mappings into VRAM), other drivers' device pages,
+ * pages somebody holds.
  */
 #include <linux/delay.h>
 #include <linux/ksm.h>
@@ -21,7 +24,10 @@
 
 /* Chunks under one hold of mmap_lock: 32 MiB, some tens of milliseconds at worst. */
 #define SVM_LOCK_CHUNKS	16
-/* A stray reference (another CPU's LRU cache, a reader of /proc) is gone soon; a real holder's is not. */
+/*
+ * A stray reference (another CPU's LRU cache, a reader of /proc) is gone soon; a real holder's is
+ * not.
+ */
 #define SVM_ATTEMPTS	3
 
 struct svm_chunk {
@@ -47,7 +53,8 @@ void svm_mover_destroy(struct svm_mover *mover)
 }
 
 /* Does this collected entry go? */
-static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struct *vma, unsigned long src)
+static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struct *vma,
+		       unsigned long src)
 {
 	struct page *page = migrate_pfn_to_page(src);
 
@@ -57,7 +64,9 @@ static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struc
 		return !mover->from && !userfaultfd_missing((struct vm_area_struct *)vma);
 	if (!PageAnon(page) || PageKsm(page))
 		return false;
-	return is_zone_device_page(page) ? mover->from && kfd_page_dev(page) == mover->from : !mover->from;
+	if (is_zone_device_page(page))
+		return mover->from && kfd_page_dev(page) == mover->from;
+	return !mover->from;
 }
 
 /* Leave out what does not go; finalize puts such pages back. Returns how many go. */
@@ -76,8 +85,8 @@ static unsigned long svm_filter(const struct svm_mover *mover, struct svm_chunk 
 }
 
 /* Give the next @n entries that go, from *@i on, the pages of @block. */
-static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch, struct klttm_block *block,
-			   unsigned long n, unsigned long *i)
+static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch,
+			   struct klttm_block *block, unsigned long n, unsigned long *i)
 {
 	unsigned long taken = 0, k;
 
@@ -97,8 +106,8 @@ static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch, str
 }
 
 /*
- * VRAM for @n pages, in one block if that can be had: contiguous pages are copied by one packet and will be mapped by
- * one entry. Fragments are second choice.
+ * VRAM for @n pages, in one block if that can be had: contiguous pages are copied by one packet and
+ * will be mapped by one entry. Fragments are second choice.
  */
 static void svm_alloc_vram(struct svm_mover *mover, struct svm_batch *batch, unsigned long n)
 {
@@ -135,8 +144,8 @@ static void svm_alloc_ram(struct svm_chunk *chunk)
 
 		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
-		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN, chunk->vma.vma,
-				      chunk->vma.start + (i << PAGE_SHIFT));
+		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN,
+				      chunk->vma.vma, chunk->vma.start + (i << PAGE_SHIFT));
 		if (!page)
 			continue;
 		lock_page(page);
@@ -145,11 +154,11 @@ static void svm_alloc_ram(struct svm_chunk *chunk)
 }
 
 /*
- * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else svm_chunk_end() must
- * follow before mmap_lock is dropped.
+ * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else
+ * svm_chunk_end() must follow before mmap_lock is dropped.
  */
-static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk, struct vm_area_struct *vma,
-			    unsigned long start, unsigned long end)
+static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
+			    struct vm_area_struct *vma, unsigned long start, unsigned long end)
 {
 	struct kfd_dev *dev = mover->to ?: mover->from;
 	struct svm_batch *batch = &chunk->batch;
@@ -162,9 +171,13 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk, st
 		.dst = batch->dst,
 		.start = start,
 		.end = end,
-		.pgmap_owner = mover->from ? mover->from->pgmap.owner : mover->to->pgmap.owner,
-		.flags = mover->from ? MIGRATE_VMA_SELECT_DEVICE_COHERENT : MIGRATE_VMA_SELECT_SYSTEM,
+		.pgmap_owner = dev->pgmap.owner,
+		.flags = MIGRATE_VMA_SELECT_SYSTEM,
 	};
+	if (mover->from) {
+		chunk->vma.pgmap_owner = mover->from->pgmap.owner;
+		chunk->vma.flags = MIGRATE_VMA_SELECT_DEVICE_COHERENT;
+	}
 	/* The only error is a kind of mapping that does not migrate, such as hugetlb. */
 	if (migrate_vma_setup(&chunk->vma) || !chunk->vma.cpages)
 		return false;
@@ -182,19 +195,24 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk, st
 	return true;
 }
 
-static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chunk, struct svm_moved count,
-			    bool last_attempt)
+static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chunk,
+			    struct svm_moved count, bool last_attempt)
 {
 	struct kfd_dev *dev = mover->to ?: mover->from;
 	unsigned long failed = last_attempt ? count.failed : 0;
 
-	atomic64_add(count.moved, mover->to ? &dev->counters.pages_to_vram : &dev->counters.pages_to_ram_prefetch);
+	if (mover->to)
+		atomic64_add(count.moved, &dev->counters.pages_to_vram);
+	else
+		atomic64_add(count.moved, &dev->counters.pages_to_ram_prefetch);
 	atomic64_add(failed, &dev->counters.pages_failed);
-	trace_kfdlab_migrate(dev->gpu_id, mover->to, KFD_TRIGGER_PREFETCH, chunk->vma.start, count.moved, failed);
+	trace_kfdlab_migrate(dev->gpu_id, mover->to, KFD_TRIGGER_PREFETCH, chunk->vma.start,
+			     count.moved, failed);
 }
 
 /* Returns pages that were collected but did not move. */
-static unsigned long svm_chunk_finish(struct svm_mover *mover, struct svm_chunk *chunk, bool last_attempt)
+static unsigned long svm_chunk_finish(struct svm_mover *mover, struct svm_chunk *chunk,
+				      bool last_attempt)
 {
 	struct svm_moved count;
 
@@ -245,10 +263,11 @@ static void svm_move_vma(struct svm_mover *mover, struct vm_area_struct *vma, un
 }
 
 /* Move what fits under one hold of mmap_lock; returns where to go on. */
-static unsigned long svm_move_some(struct svm_mover *mover, struct mm_struct *mm, unsigned long addr,
-				   unsigned long end)
+static unsigned long svm_move_some(struct svm_mover *mover, struct mm_struct *mm,
+				   unsigned long addr, unsigned long end)
 {
-	unsigned long limit = min(end, ALIGN_DOWN(addr, SVM_BATCH_BYTES) + SVM_LOCK_CHUNKS * SVM_BATCH_BYTES);
+	unsigned long limit =
+		min(end, ALIGN_DOWN(addr, SVM_BATCH_BYTES) + SVM_LOCK_CHUNKS * SVM_BATCH_BYTES);
 
 	while (addr < limit && !mover->full) {
 		struct vm_area_struct *vma = find_vma(mm, addr);
@@ -266,8 +285,8 @@ static unsigned long svm_move_some(struct svm_mover *mover, struct mm_struct *mm
 	return addr;
 }
 
-static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned long addr, unsigned long end,
-		     struct kfd_dev *from, struct kfd_dev *to)
+static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned long addr,
+		     unsigned long end, struct kfd_dev *from, struct kfd_dev *to)
 {
 	mover->from = from;
 	mover->to = to;
@@ -281,8 +300,8 @@ static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned lon
 	}
 }
 
-void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
-		  u32 location)
+void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start,
+		  unsigned long end, u32 location)
 {
 	struct kfd_dev *to = location ? kfd_dev_by_id(location) : NULL;
 	struct mm_struct *mm = svm_mm(&p->svms);
@@ -292,7 +311,10 @@ void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long 
 	for (i = 0; i < kfd_dev_count(); i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);
 
-		/* Not a page of it in use by anybody: spare RAM pages a walk that would split huge ones. */
+		/*
+		 * Not a page of it in use by anybody: spare RAM pages a walk that would split huge
+		 * ones.
+		 */
 		if (from && from != to && atomic64_read(&from->counters.svm_pages_occupied))
 			svm_move(mover, mm, start, end, from, to);
 	}

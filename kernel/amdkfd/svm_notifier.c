@@ -2,11 +2,12 @@
 /*
  * What the CPU side tells us about a range.
  *
- * The callback runs under locks of mm (the mmap lock for writing, rmap locks) and out of reclaim, so it allocates
- * nothing and takes one leaf spinlock. munmap takes attributes away: the callback notes the pages in the range's
- * bitmap and queues the range; the tree and the notifiers are edited later, with mmap_lock held for writing, by
- * svm_deferred_flush(). That is early enough, since every SET and GET flushes before it looks; the work only makes
- * memory come back without a further call.
+ * The callback runs under locks of mm (the mmap lock for writing, rmap locks) and out of reclaim,
+ * so it allocates nothing and takes one leaf spinlock. munmap takes attributes away: the callback
+ * notes the pages in the range's bitmap and queues the range; the tree and the notifiers are edited
+ * later, with mmap_lock held for writing, by svm_deferred_flush(). That is early enough, since
+ * every SET and GET flushes before it looks; the work only makes memory come back without a further
+ * call.
  *
  * Invariant: a page whose bit is set has no attributes, whoever still sees the range.
  */
@@ -33,8 +34,9 @@ static void svm_note_unmap(struct svm_range *range, unsigned long start, unsigne
 }
 
 /*
- * GPU translations of the pages must be gone before the callback returns. Today nothing maps SVM ranges on a GPU,
- * so no bit of mapped_to_gpu is ever set; whoever sets one clears page-table entries here before the TLB.
+ * GPU translations of the pages must be gone before the callback returns. Today nothing maps SVM
+ * ranges on a GPU, so no bit of mapped_to_gpu is ever set; whoever sets one clears page-table
+ * entries here before the TLB.
  */
 static void svm_unmap_from_gpus(struct svm_range *range, unsigned long start, unsigned long last)
 {
@@ -45,14 +47,16 @@ static void svm_unmap_from_gpus(struct svm_range *range, unsigned long start, un
 		kfd_ring_tlb_invalidate(kfd_dev_by_index(i), 0, start, last - start + 1);
 }
 
-static bool svm_invalidate(struct mmu_interval_notifier *notifier, const struct mmu_notifier_range *event,
-			   unsigned long sequence)
+static bool svm_invalidate(struct mmu_interval_notifier *notifier,
+			   const struct mmu_notifier_range *event, unsigned long sequence)
 {
 	struct svm_range *range = container_of(notifier, struct svm_range, notifier);
 
 	if (event->event == MMU_NOTIFY_RELEASE)
 		return true;
-	/* The OOM reaper may not wait for a device. Nothing was touched yet, so it can ask again. */
+	/*
+	 * The OOM reaper may not wait for a device. Nothing was touched yet, so it can ask again.
+	 */
 	if (range->mapped_to_gpu && !mmu_notifier_range_blockable(event))
 		return false;
 
@@ -101,7 +105,8 @@ static unsigned long svm_left_pieces(struct svm_range *range, struct svm_piece *
 		unsigned long end = find_next_bit(range->unmapped, npages, at);
 
 		if (pieces)
-			pieces[n] = (struct svm_piece){ range->it.start + at, range->it.start + end - 1, range->attrs };
+			pieces[n] = (struct svm_piece){ range->it.start + at,
+							range->it.start + end - 1, range->attrs };
 		n++;
 		at = end;
 	}

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ranges: the interval tree of a process, the making and freeing of ranges, and the locks around both.
+ * Ranges: the interval tree of a process, the making and freeing of ranges, and the locks around
+ * both.
  *
- * Invariants: ranges in the tree do not overlap, none crosses a multiple of SVM_RANGE_MAX_PAGES, and each has an
- * interval notifier of exactly its interval that mm already calls. All edits go through svm_ranges_replace(), which
- * does what can fail first.
+ * Invariants: ranges in the tree do not overlap, none crosses a multiple of SVM_RANGE_MAX_PAGES,
+ * and each has an interval notifier of exactly its interval that mm already calls. All edits go
+ * through svm_ranges_replace(), which does what can fail first.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -22,7 +23,8 @@ static void svm_range_free(struct svm_range *range)
 }
 
 /* A range that mm calls back but that is in no tree yet. */
-static struct svm_range *svm_range_create(struct svm_range_list *svms, const struct svm_piece *piece)
+static struct svm_range *svm_range_create(struct svm_range_list *svms,
+					  const struct svm_piece *piece)
 {
 	unsigned long npages = piece->last - piece->start + 1;
 	struct svm_range *range;
@@ -37,8 +39,9 @@ static struct svm_range *svm_range_create(struct svm_range_list *svms, const str
 	range->svms = svms;
 	range->unmapped = range->bitmap;
 	INIT_LIST_HEAD(&range->deferred);
-	ret = mmu_interval_notifier_insert_locked(&range->notifier, svm_mm(svms), piece->start << PAGE_SHIFT,
-						  npages << PAGE_SHIFT, &svm_notifier_ops);
+	ret = mmu_interval_notifier_insert_locked(&range->notifier, svm_mm(svms),
+						  piece->start << PAGE_SHIFT, npages << PAGE_SHIFT,
+						  &svm_notifier_ops);
 	if (ret) {
 		svm_range_free(range);
 		return ERR_PTR(ret);
@@ -62,8 +65,9 @@ static bool svm_same_interval(const struct svm_range *range, const struct svm_pi
 }
 
 /* One range per piece, in @made: NULL where an old range stays. Both lists are in address order. */
-static int svm_make_missing(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
-			    const struct svm_piece *pieces, unsigned long npieces, struct svm_range **made)
+static int svm_make_missing(struct svm_range_list *svms, struct svm_range **ranges,
+			    unsigned long nranges, const struct svm_piece *pieces,
+			    unsigned long npieces, struct svm_range **made)
 {
 	unsigned long i, old = 0;
 
@@ -80,8 +84,8 @@ static int svm_make_missing(struct svm_range_list *svms, struct svm_range **rang
 		cond_resched();
 	}
 	/*
-	 * A notifier inserted while some invalidation is under way is called only after that has ended; a munmap in
-	 * between would go unseen. This waits until mm really has it.
+	 * A notifier inserted while some invalidation is under way is called only after that has
+	 * ended; a munmap in between would go unseen. This waits until mm really has it.
 	 */
 	for (i = 0; i < npieces; i++)
 		if (made[i])
@@ -89,8 +93,9 @@ static int svm_make_missing(struct svm_range_list *svms, struct svm_range **rang
 	return 0;
 }
 
-static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
-			       const struct svm_piece *pieces, unsigned long npieces)
+static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **ranges,
+			       unsigned long nranges, const struct svm_piece *pieces,
+			       unsigned long npieces)
 {
 	unsigned long old, i = 0;
 
@@ -107,8 +112,8 @@ static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **r
 	}
 }
 
-int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
-		       const struct svm_piece *pieces, unsigned long npieces)
+int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
+		       unsigned long nranges, const struct svm_piece *pieces, unsigned long npieces)
 {
 	struct svm_range **made = NULL;
 	unsigned long i;
@@ -143,14 +148,14 @@ out:
 
 void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs)
 {
-	unsigned int gpus = kfd_dev_count();
+	u32 all = BIT_ULL(kfd_dev_count()) - 1;
 
 	*attrs = (struct svm_attrs){
 		.preferred_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
 		.prefetch_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
 		.flags = KFD_IOCTL_SVM_FLAG_HOST_ACCESS | KFD_IOCTL_SVM_FLAG_COHERENT,
 		.granularity = 9,
-		.access = READ_ONCE(svm_process(svms)->xnack_enabled) && gpus ? GENMASK(gpus - 1, 0) : 0,
+		.access = READ_ONCE(svm_process(svms)->xnack_enabled) ? all : 0,
 	};
 }
 
@@ -206,7 +211,8 @@ bool svm_range_overlaps(struct kfd_process *p, unsigned long start, unsigned lon
 
 	mutex_lock(&svms->lock);
 	/* Not flushed: that needs mmap_lock. What the notifier noted counts as gone. */
-	for (range = to_svm_range(interval_tree_iter_first(&svms->tree, start, last)); range && !found;
+	for (range = to_svm_range(interval_tree_iter_first(&svms->tree, start, last));
+	     range && !found;
 	     range = to_svm_range(interval_tree_iter_next(&range->it, start, last)))
 		found = svm_range_covers(range, start, last);
 	mutex_unlock(&svms->lock);

@@ -14,8 +14,8 @@
 struct svm_unmapped;
 
 /*
- * A run of pages with one set of attributes. Its interval never changes: a split or a merge makes new ranges.
- * Where the pages are is not recorded here; that is between mm and the pages' blocks.
+ * A run of pages with one set of attributes. Its interval never changes: a split or a merge makes
+ * new ranges. Where the pages are is not recorded here; that is between mm and the pages' blocks.
  */
 struct svm_range {
 	struct interval_tree_node it;		/* svms->tree; locking: svms->lock */
@@ -24,10 +24,13 @@ struct svm_range {
 	struct mmu_interval_notifier notifier;
 
 	/* Record of munmap, written by the notifier. Locking: svms->deferred_lock */
-	struct list_head deferred;		/* on svms->deferred while unmapped holds anything */
+	struct list_head deferred;		/* on svms->deferred while any bit is set */
 	unsigned long *unmapped;		/* bitmap, bit 0 is it.start */
 
-	/* GPUs with a page-table entry for the range. Locking: written with the notifier's sequence checked. */
+	/*
+	 * GPUs with a page-table entry for the range. Locking: written with the notifier's sequence
+	 * checked.
+	 */
 	u32 mapped_to_gpu;
 	unsigned long bitmap[];			/* unmapped points here */
 };
@@ -50,17 +53,19 @@ static inline struct mm_struct *svm_mm(struct svm_range_list *svms)
 /* svm_range.c */
 
 /*
- * Make @ranges (in address order) be @pieces instead: a piece with the interval of an old range changes that
- * range's attributes in place, others get new ranges, and the old ones left over are freed. On -ENOMEM or -EINTR
- * nothing changed. Locking: mmap_lock held for writing, svms->lock.
+ * Make @ranges (in address order) be @pieces instead: a piece with the interval of an old range
+ * changes that range's attributes in place, others get new ranges, and the old ones left over are
+ * freed. On -ENOMEM or -EINTR nothing changed. Locking: mmap_lock held for writing, svms->lock.
  */
-int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges, unsigned long nranges,
-		       const struct svm_piece *pieces, unsigned long npieces);
+int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
+		       unsigned long nranges, const struct svm_piece *pieces,
+		       unsigned long npieces);
 /* Attributes of pages that no range covers. */
 void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs);
 /*
- * Take mmap_lock (for writing, or perhaps only for reading) and svms->lock, with every munmap() that finished before
- * the call taken out of the tree. -EINTR: a fatal signal came; -ENOMEM. Then nothing is held.
+ * Take mmap_lock (for writing, or perhaps only for reading) and svms->lock, with every munmap()
+ * that finished before the call taken out of the tree. -EINTR: a fatal signal came; -ENOMEM. Then
+ * nothing is held.
  */
 int svm_lock_write(struct svm_range_list *svms);
 int svm_lock_read(struct svm_range_list *svms);
@@ -85,12 +90,13 @@ struct svm_mover;
 struct svm_mover *svm_mover_create(void);
 void svm_mover_destroy(struct svm_mover *mover);
 /*
- * Move the pages of [start, end) (bytes) of the calling process to @location: 0 for RAM, else a gpu_id that exists.
- * Best effort, counted: pages that somebody holds, special mappings, full VRAM or a fatal signal leave pages where
- * they are. Locking: takes mmap_lock for reading, in pieces; no other lock of the process may be held.
+ * Move the pages of [start, end) (bytes) of the calling process to @location: 0 for RAM, else a
+ * gpu_id that exists. Best effort, counted: pages that somebody holds, special mappings, full VRAM
+ * or a fatal signal leave pages where they are. Locking: takes mmap_lock for reading, in pieces; no
+ * other lock of the process may be held.
  */
-void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
-		  u32 location);
+void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start,
+		  unsigned long end, u32 location);
 
 /* svm_account.c */
 
@@ -99,7 +105,10 @@ struct svm_account *svm_account_get(struct svm_account *account);
 /* Context: any. */
 void svm_account_put(struct svm_account *account);
 void svm_account_pages_out(struct svm_account *account, unsigned long npages);
-/* The cookie of a block: its account, and whether its pages may be executed. The block owns a reference. */
+/*
+ * The cookie of a block: its account, and whether its pages may be executed. The block owns a
+ * reference.
+ */
 void *svm_block_cookie(struct svm_account *account, bool exec);
 bool svm_block_exec(const struct klttm_block *block);
 

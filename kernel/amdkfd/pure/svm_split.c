@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * See svm_split.h. The plan is made in one pass over the old ranges: each part is emitted in address order, and
- * emit() cuts at SVM_RANGE_MAX_PAGES and joins equal neighbours. A range that a call does not change is emitted
- * whole, so setting what is already set splits nothing.
+ * See svm_split.h. The plan is made in one pass over the old ranges: each part is emitted in
+ * address order, and emit() cuts at SVM_RANGE_MAX_PAGES and joins equal neighbours. A range that a
+ * call does not change is emitted whole, so setting what is already set splits nothing.
  */
 #include "svm_split.h"
 
@@ -95,8 +95,9 @@ static void svm_emit(struct svm_plan *plan, unsigned long start, unsigned long l
 }
 
 /* An old range that shares pages with [start, last]. */
-static void svm_emit_changed(struct svm_plan *plan, const struct svm_piece *old, unsigned long start,
-			     unsigned long last, const struct svm_change *change)
+static void svm_emit_changed(struct svm_plan *plan, const struct svm_piece *old,
+			     unsigned long start, unsigned long last,
+			     const struct svm_change *change)
 {
 	struct svm_attrs attrs = old->attrs;
 
@@ -107,20 +108,24 @@ static void svm_emit_changed(struct svm_plan *plan, const struct svm_piece *old,
 	}
 	if (old->start < start)
 		svm_emit(plan, old->start, start - 1, &old->attrs);
-	svm_emit(plan, old->start < start ? start : old->start, old->last < last ? old->last : last, &attrs);
+	svm_emit(plan, old->start < start ? start : old->start, old->last < last ? old->last : last,
+		 &attrs);
 	if (old->last > last)
 		svm_emit(plan, last + 1, old->last, &old->attrs);
 }
 
-/* Each old range is at most three parts with a hole before it; a part is cut once per block boundary in it. */
+/*
+ * Each old range is at most three parts with a hole before it; a part is cut once per block
+ * boundary in it.
+ */
 unsigned long svm_plan_room(unsigned long nin, unsigned long start, unsigned long last)
 {
 	return 3 * nin + 2 * (nin + 1) + (last - start) / SVM_RANGE_MAX_PAGES + 1;
 }
 
-unsigned long svm_plan_set(const struct svm_piece *in, unsigned long nin, unsigned long start, unsigned long last,
-			   const struct svm_attrs *defaults, const struct svm_change *change,
-			   struct svm_piece *out)
+unsigned long svm_plan_set(const struct svm_piece *in, unsigned long nin, unsigned long start,
+			   unsigned long last, const struct svm_attrs *defaults,
+			   const struct svm_change *change, struct svm_piece *out)
 {
 	struct svm_plan plan = { .out = out, .window = last - start + 1 };
 	struct svm_attrs fresh = *defaults;
