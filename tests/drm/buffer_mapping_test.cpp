@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// CPU mappings of KFD's buffers through the render node: who may make one, what it shows, and what the kernel must
+// not do with it.
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "tests/drm/kfd_buffers.h"
+#include "tests/support/buffer.h"
+#include "tests/support/needs.h"
+#include "tests/support/pattern.h"
+
+namespace kfdlab {
+namespace {
+
+constexpr std::uint64_t kSize = 4 << 20;
+constexpr std::uint64_t kSeed = 0xb0f;
+
+class BufferMapping : public KfdBuffersTest, public testing::WithParamInterface<std::uint32_t> {
+ protected:
+  [[nodiscard]] static std::span<std::byte> bytes(void* start) { return {static_cast<std::byte*>(start), kSize}; }
+};
+
+TEST_P(BufferMapping, StartsZeroedEvenInReusedMemory) {
+  for (int round = 0; round < 2; ++round) {
+    const KfdAlloc buffer = allocate(GetParam(), kSize);
+    ASSERT_NE(buffer.handle, 0u);
+    void* start = map(buffer, fd());
+    ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
+    for (const std::byte byte : bytes(start)) {
+      ASSERT_EQ(byte, std::byte{0}) << "round " << round;
+    }
+    fill_pattern(bytes(start), kSeed);
+    release(buffer);
+  }
+}
+
+TEST_P(BufferMapping, TwoMappingsShowTheSameMemory) {
+  const KfdAlloc buffer = allocate(GetParam(), kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  void* start = map(buffer, fd());
+  ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
+  void* other = ::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd(), static_cast<off_t>(buffer.mmap_offset));
+  ASSERT_NE(other, MAP_FAILED) << std::strerror(errno);
+  fill_pattern(bytes(start), kSeed);
+  EXPECT_EQ(std::memcmp(start, other, kSize), 0);
+  ::munmap(other, kSize);
+  release(buffer);
+}
+
+TEST_P(BufferMapping, MappingOutlivesItsHandle) {
+  const KfdAlloc buffer = allocate(GetParam(), kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  void* start = map(buffer, fd());
+  ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
+  fill_pattern(bytes(start), kSeed);
+  EXPECT_EQ(kfd().free(buffer.handle), 0);
+  EXPECT_EQ(pattern_error(bytes(start), kSeed), "");
+  errno = 0;
+  EXPECT_EQ(::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, fd(), static_cast<off_t>(buffer.mmap_offset)), MAP_FAILED);
+  EXPECT_EQ(errno, EACCES);
+  ::munmap(start, kSize);
+}
+
+TEST_P(BufferMapping, AnotherFileMayNotMap) {
+  const KfdAlloc buffer = allocate(GetParam(), kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  const Fd other = open_node();
+  ASSERT_TRUE(other.valid());
+  errno = 0;
+  EXPECT_EQ(::mmap(nullptr, kSize, PROT_READ, MAP_SHARED, other.get(), static_cast<off_t>(buffer.mmap_offset)),
+            MAP_FAILED);
+  EXPECT_EQ(errno, EACCES);
+  release(buffer);
+}
+
+TEST_P(BufferMapping, PrivateWritableAndOversizedMappingsAreRefused) {
+  const KfdAlloc buffer = allocate(GetParam(), kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  const auto offset = static_cast<off_t>(buffer.mmap_offset);
+  errno = 0;
+  EXPECT_EQ(::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd(), offset), MAP_FAILED);
+  EXPECT_EQ(errno, EINVAL);
+  errno = 0;
+  EXPECT_EQ(::mmap(nullptr, 2 * kSize, PROT_READ, MAP_SHARED, fd(), offset), MAP_FAILED);
+  EXPECT_EQ(errno, EINVAL);
+  release(buffer);
+}
+
+// VRAM frames have struct pages that belong to SVM. A reference taken through such a mapping would be to a free page.
+TEST_P(BufferMapping, PagesCannotBeReferenced) {
+  const KfdAlloc buffer = allocate(GetParam(), kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  void* start = map(buffer, fd());
+  ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
+  fill_pattern(bytes(start), kSeed);
+  std::array<int, 2> ends = {-1, -1};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  iovec page = {start, kPageSize};
+  errno = 0;
+  EXPECT_EQ(::vmsplice(writer.get(), &page, 1, 0), -1);
+  EXPECT_EQ(errno, EFAULT);
+  release(buffer);
+}
+
+TEST_P(BufferMapping, DebuggersReadAndWriteThroughIt) {
+  const KfdAlloc buffer = allocate(GetParam(), kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  void* start = map(buffer, fd());
+  ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
+  fill_pattern(bytes(start), kSeed);
+  const Fd memory(::open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(memory.valid());
+  // Across a page boundary, at an odd place.
+  std::array<std::byte, 100> copy = {};
+  const std::uint64_t at = buffer.va + 3 * kPageSize - 37;
+  ASSERT_EQ(::pread(memory.get(), copy.data(), copy.size(), static_cast<off_t>(at)), static_cast<ssize_t>(copy.size()));
+  EXPECT_EQ(std::memcmp(copy.data(), reinterpret_cast<void*>(at), copy.size()), 0);
+  copy.fill(std::byte{0x3c});
+  ASSERT_EQ(::pwrite(memory.get(), copy.data(), copy.size(), static_cast<off_t>(at)),
+            static_cast<ssize_t>(copy.size()));
+  EXPECT_EQ(std::memcmp(copy.data(), reinterpret_cast<void*>(at), copy.size()), 0);
+  release(buffer);
+}
+
+INSTANTIATE_TEST_SUITE_P(Heap, BufferMapping,
+                         testing::Values(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, KFD_IOC_ALLOC_MEM_FLAGS_GTT),
+                         [](const testing::TestParamInfo<std::uint32_t>& heap) {
+                           return heap.param == KFD_IOC_ALLOC_MEM_FLAGS_VRAM ? "Vram" : "Gtt";
+                         });
+
+using VramEviction = KfdBuffersTest;
+
+// A buffer that had to leave VRAM is mapped from RAM at the next touch, with its contents.
+TEST_F(VramEviction, MappedBufferKeepsItsContents) {
+  const std::uint64_t evictions = info_number(AMDGPU_INFO_NUM_EVICTIONS);
+  const KfdAlloc buffer = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, kSize);
+  ASSERT_NE(buffer.handle, 0u);
+  void* start = map(buffer, fd());
+  ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
+  const std::span<std::byte> contents(static_cast<std::byte*>(start), kSize);
+  fill_pattern(contents, kSeed);
+  const KfdAlloc all = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, gpu().vram_bytes - kSize / 2);
+  ASSERT_NE(all.handle, 0u);
+  EXPECT_GT(info_number(AMDGPU_INFO_NUM_EVICTIONS), evictions);
+  EXPECT_EQ(pattern_error(contents, kSeed), "");
+  release(all);
+  release(buffer);
+}
+
+}  // namespace
+}  // namespace kfdlab
