@@ -50,7 +50,7 @@ inline Status ok_status() { return Unit{}; }
 // Return the error of `expr` from the enclosing function, else go on.
 #define KFDLAB_TRY(expr)                                   \
   do {                                                     \
-    if (auto kfdlab_try_ = (expr); !kfdlab_try_.ok()) {    \
+    if (auto&& kfdlab_try_ = (expr); !kfdlab_try_.ok()) {  \
       return kfdlab_try_.error();                          \
     }                                                      \
   } while (false)

@@ -7,10 +7,13 @@ namespace kfdlab {
 
 std::span<const Command> commands() {
   static constexpr Command kCommands[] = {
+      {"validate", "Run the suites on each kernel and judge them", setup_validate},
+      {"test", "Run the unit tests, then validate", setup_test},
       {"run", "Run a command of this machine inside the VM, with the virtual GPU attached", setup_run},
       {"shell", "Open your login shell inside the VM", setup_shell},
       {"build", "Build the kernel modules", setup_build},
       {"kernels", "List the kernels that can be booted", setup_kernels},
+      {"doctor", "Say what this machine lacks", setup_doctor},
       {"version", "Print the version", setup_version},
   };
   return kCommands;

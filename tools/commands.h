@@ -27,9 +27,12 @@ struct Command {
 [[nodiscard]] std::span<const Command> commands();
 
 std::function<int()> setup_build(CLI::App& app);
+std::function<int()> setup_doctor(CLI::App& app);
 std::function<int()> setup_kernels(CLI::App& app);
 std::function<int()> setup_run(CLI::App& app);
 std::function<int()> setup_shell(CLI::App& app);
+std::function<int()> setup_test(CLI::App& app);
+std::function<int()> setup_validate(CLI::App& app);
 std::function<int()> setup_version(CLI::App& app);
 
 }  // namespace kfdlab

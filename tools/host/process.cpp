@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "tools/host/interrupt.h"
+
 namespace kfdlab {
 namespace {
 
@@ -193,9 +195,13 @@ Result<CommandOutput> run_helper(const std::vector<std::string>& argv, const std
 
   CommandOutput output;
   std::string* const texts[2] = {&output.out, &output.err};
-  pollfd polls[2] = {{readers[0].get(), POLLIN, 0}, {readers[1].get(), POLLIN, 0}};
+  pollfd polls[3] = {{readers[0].get(), POLLIN, 0}, {readers[1].get(), POLLIN, 0}, {interrupt_fd(), POLLIN, 0}};
   while (polls[0].fd >= 0 || polls[1].fd >= 0) {
-    ::poll(polls, 2, -1);
+    ::poll(polls, 3, -1);
+    if (polls[2].revents != 0) {
+      ::kill(pid.value(), SIGTERM);
+      polls[2].fd = -1;
+    }
     for (int i = 0; i < 2; ++i) {
       if (polls[i].fd < 0 || polls[i].revents == 0) {
         continue;
@@ -211,6 +217,9 @@ Result<CommandOutput> run_helper(const std::vector<std::string>& argv, const std
   }
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid.value()), &info, WEXITED) != 0 && errno == EINTR) {
+  }
+  if (interrupted()) {
+    return Error{argv[0] + " was interrupted"};
   }
   output.status = status_of(info);
   return output;

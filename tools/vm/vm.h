@@ -56,7 +56,9 @@ struct GuestCommand {
   unsigned uid = 0, gid = 0;
   std::vector<unsigned> groups;
   unsigned umask = 022;
-  bool pty = false;                      // terminal with the caller's size
+  bool pty = false;                      // terminal with the size of stdin_fd's
+  bool results = true;                   // descriptor 3 is the results stream; else it is closed
+  bool caller_limits = false;            // resource limits of this process; else those of the guest's init
   // Data from the guest; called from wait_command()'s thread. stream 1 = stdout, 2 = stderr, 3 = results.
   // In the guest stream 3 is descriptor 3 of the command.
   std::function<void(int stream, std::string_view data)> on_output;
@@ -73,7 +75,8 @@ class Vm {
   // Run one command and wait for its end. An Error is a harness failure: the VM died, hung or timed out (then
   // sysrq-w and -l were sent and the console log has the dump).
   virtual Result<GuestExit> run(const GuestCommand& command) = 0;
-  // Forward a signal to the running command. Async-signal-safe callers use a self-pipe.
+  // Forward a signal to the running command's process group; SIGWINCH: tell it the new size of the terminal.
+  // Async-signal-safe, callable from any thread. Lost when no command runs.
   virtual void signal(int signo) = 0;
 
   // The QEMU command line as a shell line, for --dry-run and failure reports.
@@ -82,6 +85,11 @@ class Vm {
   [[nodiscard]] virtual const std::filesystem::path& console_log() const = 0;
   // Device processes that died without being asked to (by a test or by the driver's reset request).
   [[nodiscard]] virtual unsigned unexpected_device_deaths() const = 0;
+
+  // Host paths (absolute) that the guest created, changed or removed in its overlay: lost with the VM.
+  virtual Result<std::vector<std::string>> discarded_files() = 0;
+  // Ends the VM at once; a run() under way returns an Error. Async-signal-safe, callable from any thread.
+  virtual void kill() = 0;
 
   // Orderly power-off with a deadline; the destructor kills what is left.
   virtual Status shutdown() = 0;

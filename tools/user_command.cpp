@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "tools/user_command.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "tools/caller.h"
+#include "tools/commands.h"
+#include "tools/host/interrupt.h"
+#include "tools/host/paths.h"
+#include "tools/kernels/catalog.h"
+#include "tools/signal_forwarder.h"
+#include "tools/terminal.h"
+#include "tools/vm/vm.h"
+
+namespace kfdlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<VmOptions> vm_options(const UserCommand& command, const fs::path& log_dir) {
+  VmOptions options;
+  KFDLAB_TRY(apply_common_options(command.common, options));
+  auto kernel = prepare_kernel(command.kernel, {command.common.modules, !command.no_modules, command.common.verbose});
+  KFDLAB_TRY(kernel);
+  options.kernel = kernel.take();
+  options.load_modules = !command.no_modules;
+  options.log_dir = log_dir;
+  for (const std::string& directory : command.writable) {
+    std::error_code error;
+    const fs::path path = fs::canonical(directory, error);
+    if (error || !fs::is_directory(path, error)) {
+      return Error{fmt::format("--rw {} is not a directory of this machine", directory)};
+    }
+    options.writable.push_back(path);
+  }
+  return options;
+}
+
+// The last line on a terminal: what was written and is lost.
+void report_discarded(Vm& vm) {
+  constexpr std::size_t kShown = 4;
+  const auto list = vm.discarded_files();
+  if (!list.ok() || list.value().empty()) {
+    return;
+  }
+  const auto& paths = list.value();
+  const std::size_t shown = std::min(paths.size(), kShown);
+  std::string names = fmt::format("{}", fmt::join(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  if (paths.size() > shown) {
+    names += fmt::format(" and {} more", paths.size() - shown);
+  }
+  fmt::print(stderr, "kfdlab: discarded {} (--rw DIR keeps what is written below DIR)\n", names);
+}
+
+class UserSession {
+ public:
+  explicit UserSession(const UserCommand& command) : command_(command), signals_([this] { terminal_.restore(); }) {}
+
+  Result<int> run(const fs::path& log_dir) {
+    auto options = vm_options(command_, log_dir);
+    KFDLAB_TRY(options);
+    auto vm = Vm::boot(options.value());
+    KFDLAB_TRY(vm);
+    GuestCommand guest = guest_command(*vm.value());
+    signals_.forward_to(vm.value().get());
+    if (guest.pty) {
+      terminal_.enter(STDIN_FILENO);
+    }
+    const auto end = vm.value()->run(guest);
+    signals_.forward_to(nullptr);
+    terminal_.restore();
+    KFDLAB_TRY(end);
+    if (::isatty(STDERR_FILENO) == 1) {
+      report_discarded(*vm.value());
+    }
+    KFDLAB_TRY(vm.value()->shutdown());
+    return end.value().status;
+  }
+
+  [[nodiscard]] int signal_received() const { return signals_.received(); }
+
+ private:
+  GuestCommand guest_command(Vm& vm) {
+    GuestCommand guest;
+    guest.argv = command_.argv;
+    inherit_from_caller(guest, command_.env, command_.as_root);
+    guest.pty = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+    guest.results = false;
+    guest.stdin_fd = STDIN_FILENO;
+    guest.timeout = std::chrono::seconds(command_.common.timeout_seconds);
+    guest.on_output = [&vm, closed = false](int stream, std::string_view data) mutable {
+      if (!closed && !write_patiently(stream == 2 ? STDERR_FILENO : STDOUT_FILENO, data)) {
+        closed = true;
+        vm.signal(SIGPIPE);  // what a local command would get
+      }
+    };
+    return guest;
+  }
+
+  const UserCommand& command_;
+  RawTerminal terminal_;
+  SignalForwarder signals_;
+};
+
+}  // namespace
+
+int run_user_command(const UserCommand& command) {
+  std::error_code ignored;
+  auto log_dir = TemporaryDirectory::create(fs::temp_directory_path(ignored));
+  if (!log_dir.ok()) {
+    fmt::print(stderr, "kfdlab: {}\n", log_dir.error().message);
+    return kRunFailureStatus;
+  }
+  UserSession session(command);
+  const auto status = session.run(log_dir.value().path());
+  if (status.ok()) {
+    return status.value();
+  }
+  if (interrupted() && session.signal_received() != 0) {
+    return 128 + session.signal_received();
+  }
+  if (fs::exists(log_dir.value().path() / "console.log", ignored)) {
+    log_dir.value().keep();  // the message names files in it
+  }
+  fmt::print(stderr, "kfdlab: {}\n", status.error().message);
+  return kRunFailureStatus;
+}
+
+void add_user_command_options(CLI::App& app, UserCommand& command) {
+  app.add_option("--kernel", command.kernel, "6.1 or 6.12 (default 6.12)");
+  app.add_option("--rw", command.writable, "host directory the command may write; may be repeated")->allow_extra_args(false);
+  app.add_option("--env", command.env, "K=V to add to the environment; may be repeated")->allow_extra_args(false);
+  app.add_flag("--root", command.as_root, "run as root instead of yourself");
+  app.add_flag("--no-modules", command.no_modules, "boot without kfdlab's kernel modules");
+  add_common_options(app, command.common);
+}
+
+}  // namespace kfdlab
