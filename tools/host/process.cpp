@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+extern "C" {  // glibc 2.36's header forgets to say so itself
+#include <sys/pidfd.h>
+}
 
 #include <array>
 #include <cerrno>
