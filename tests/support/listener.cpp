@@ -104,7 +104,9 @@ void ResultListener::OnTestStart(const testing::TestInfo& info) {
   if (result_fd() < 0) {
     return;
   }
-  write_kernel_mark(events::kMarkBegin + full_name(info));
+  if (marks_ == Marks::Kernel) {
+    write_kernel_mark(events::kMarkBegin + full_name(info));
+  }
   send_event({{"event", events::kEventBegin}, {"test", full_name(info)}});
   provoke_warning_once();
 }
@@ -125,7 +127,9 @@ void ResultListener::OnTestEnd(const testing::TestInfo& info) {
     return;
   }
   std::fflush(nullptr);
-  write_kernel_mark(events::kMarkEnd + full_name(info));
+  if (marks_ == Marks::Kernel) {
+    write_kernel_mark(events::kMarkEnd + full_name(info));
+  }
   const testing::TestResult& result = *info.result();
   send_event({{"event", events::kEventEnd},
               {"test", full_name(info)},

@@ -15,9 +15,16 @@ void send_event(const nlohmann::json& event);
 
 class ResultListener : public testing::EmptyTestEventListener {
  public:
+  enum class Marks { Kernel, None };
+  // Marks::None for tests that have nothing to do with the running kernel.
+  explicit ResultListener(Marks marks) : marks_(marks) {}
+
   void OnTestStart(const testing::TestInfo& info) override;
   void OnTestPartResult(const testing::TestPartResult& part) override;
   void OnTestEnd(const testing::TestInfo& info) override;
+
+ private:
+  Marks marks_;
 };
 
 }  // namespace kfdlab

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   auto& listeners = testing::UnitTest::GetInstance()->listeners();
   // gtest calls OnTestEnd() in reverse order: the leak check, which may fail the test, must come before the report.
-  listeners.Append(new kfdlab::ResultListener);
+  listeners.Append(new kfdlab::ResultListener(kfdlab::ResultListener::Marks::Kernel));
   listeners.Append(new kfdlab::LeakListener);
   return RUN_ALL_TESTS();
 }
