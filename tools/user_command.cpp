@@ -31,6 +31,7 @@ Result<VmOptions> vm_options(const UserCommand& command, const fs::path& log_dir
   options.kernel = kernel.take();
   options.load_modules = !command.no_modules;
   options.log_dir = log_dir;
+  KFDLAB_TRY(add_module_parameters(command.module_parameters, options));
   for (const std::string& directory : command.writable) {
     std::error_code error;
     const fs::path path = fs::canonical(directory, error);
@@ -40,6 +41,22 @@ Result<VmOptions> vm_options(const UserCommand& command, const fs::path& log_dir
     options.writable.push_back(path);
   }
   return options;
+}
+
+// "MODULE:K=V" to the module it names.
+Status add_module_parameters(const std::vector<std::string>& parameters, VmOptions& options) {
+  for (const std::string& parameter : parameters) {
+    const std::size_t colon = parameter.find(':');
+    const std::string module = parameter.substr(0, colon);
+    std::vector<std::string>* target = module == "kfdlab_amdgpu" ? &options.amdgpu_params
+                                       : module == "kfdlab_gup"  ? &options.gup_params
+                                                                 : nullptr;
+    if (colon == std::string::npos || target == nullptr) {
+      return Error{fmt::format("--module-param {} is not kfdlab_amdgpu:NAME=VALUE or kfdlab_gup:NAME=VALUE", parameter)};
+    }
+    target->push_back(parameter.substr(colon + 1));
+  }
+  return ok_status();
 }
 
 // The last line on a terminal: what was written and is lost.
@@ -119,6 +136,9 @@ int run_user_command(const UserCommand& command) {
   }
   UserSession session(command);
   const auto status = session.run(log_dir.value().path());
+  if (std::getenv("KFDLAB_KEEP_LOGS") != nullptr) {
+    log_dir.value().keep();
+  }
   if (status.ok()) {
     return status.value();
   }
@@ -138,6 +158,8 @@ void add_user_command_options(CLI::App& app, UserCommand& command) {
   app.add_option("--env", command.env, "K=V to add to the environment; may be repeated")->allow_extra_args(false);
   app.add_flag("--root", command.as_root, "run as root instead of yourself");
   app.add_flag("--no-modules", command.no_modules, "boot without kfdlab's kernel modules");
+  app.add_option("--module-param", command.module_parameters, "MODULE:NAME=VALUE for kfdlab_amdgpu or kfdlab_gup; may be repeated")
+      ->allow_extra_args(false);
   add_common_options(app, command.common);
 }
 
