@@ -23,6 +23,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// "MODULE:K=V" to the module it names.
+Status add_module_parameters(const std::vector<std::string>& parameters, VmOptions& options) {
+  for (const std::string& parameter : parameters) {
+    const std::size_t colon = parameter.find(':');
+    const std::string module = parameter.substr(0, colon);
+    std::vector<std::string>* target = module == "kfdlab_amdgpu" ? &options.amdgpu_params
+                                       : module == "kfdlab_gup"  ? &options.gup_params
+                                                                 : nullptr;
+    if (colon == std::string::npos || target == nullptr) {
+      return Error{fmt::format("--module-param {} is not kfdlab_amdgpu:NAME=VALUE or kfdlab_gup:NAME=VALUE", parameter)};
+    }
+    target->push_back(parameter.substr(colon + 1));
+  }
+  return ok_status();
+}
+
 Result<VmOptions> vm_options(const UserCommand& command, const fs::path& log_dir) {
   VmOptions options;
   KFDLAB_TRY(apply_common_options(command.common, options));
@@ -41,22 +57,6 @@ Result<VmOptions> vm_options(const UserCommand& command, const fs::path& log_dir
     options.writable.push_back(path);
   }
   return options;
-}
-
-// "MODULE:K=V" to the module it names.
-Status add_module_parameters(const std::vector<std::string>& parameters, VmOptions& options) {
-  for (const std::string& parameter : parameters) {
-    const std::size_t colon = parameter.find(':');
-    const std::string module = parameter.substr(0, colon);
-    std::vector<std::string>* target = module == "kfdlab_amdgpu" ? &options.amdgpu_params
-                                       : module == "kfdlab_gup"  ? &options.gup_params
-                                                                 : nullptr;
-    if (colon == std::string::npos || target == nullptr) {
-      return Error{fmt::format("--module-param {} is not kfdlab_amdgpu:NAME=VALUE or kfdlab_gup:NAME=VALUE", parameter)};
-    }
-    target->push_back(parameter.substr(colon + 1));
-  }
-  return ok_status();
 }
 
 // The last line on a terminal: what was written and is lost.
