@@ -70,7 +70,7 @@ class Arena {
 class SvmRace : public SvmTest {
  protected:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::seconds kTime{3};
+  static constexpr std::chrono::milliseconds kTime{1200};
 
   // Runs all of `loops` in threads of their own until the time is up; each gets its own generator.
   static void race(const std::vector<std::function<void(std::mt19937_64&)>>& loops) {
