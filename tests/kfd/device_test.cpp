@@ -27,8 +27,10 @@ using Clock = std::chrono::steady_clock;
 constexpr char kPort[] = "/dev/virtio-ports/org.kfdlab.device";
 constexpr char kRings[] = "/sys/kernel/debug/kfd/gpu0/rings";
 constexpr std::uint64_t kSeed = 0xdead;
-// reset_timeout_ms of the driver, and what a launcher on a busy machine may take to kill, reap and restart.
-constexpr milliseconds kResetTimeout = seconds(3);
+constexpr char kResetTimeoutParameter[] = "/sys/module/kfdlab_amdgpu/parameters/reset_timeout_ms";
+// What the driver waits for a device without progress in these tests, and what a launcher on a busy machine may take
+// to kill, reap and restart it.
+constexpr milliseconds kResetTimeout = seconds(1);
 constexpr milliseconds kReapTime = seconds(5);
 
 // One request, one answer.
@@ -70,6 +72,8 @@ class KfdDevice : public SvmTest {
     if (IsSkipped() || HasFatalFailure()) {
       return;
     }
+    std::ifstream(kResetTimeoutParameter) >> default_timeout_;
+    set_reset_timeout(kResetTimeout);
     ASSERT_TRUE(port_.open()) << kPort << ": " << std::strerror(errno);
     ASSERT_TRUE(serving()) << port_.ask("status");
   }
@@ -78,6 +82,7 @@ class KfdDevice : public SvmTest {
     if (IsSkipped() || HasFatalFailure()) {
       return;
     }
+    set_reset_timeout(milliseconds(default_timeout_));
     go_on();
     ask("resume");
     EXPECT_TRUE(eventually([&] { return serving(); }, kReapTime)) << port_.ask("status");
@@ -123,7 +128,14 @@ class KfdDevice : public SvmTest {
   }
 
  private:
+  static void set_reset_timeout(milliseconds timeout) {
+    std::ofstream file(kResetTimeoutParameter);
+    file << timeout.count() << std::flush;
+    EXPECT_TRUE(file.good()) << kResetTimeoutParameter;
+  }
+
   DevicePort port_;
+  unsigned default_timeout_ = 0;
 };
 
 std::uint64_t device_bytes(const kfdlab_test_counters& counters) { return counters.bytes_copied_device; }
@@ -211,11 +223,11 @@ TEST_F(KfdDevice, ReplacementTakesOverWithNextGeneration) {
 }
 
 TEST_F(KfdDevice, KillDuringPrefetchLosesNothing) {
-  const Buffer buffer = filled(16384);
-  for (int round = 0; round < 4; ++round) {
+  const Buffer buffer = filled(8192);
+  for (int round = 0; round < 3; ++round) {
     const auto before = counters();
     auto mover = std::async(std::launch::async, [&] {
-      for (int i = 0; i < 3; ++i) {
+      for (int i = 0; i < 2; ++i) {
         if (!prefetch_to_vram(buffer) || !prefetch_to_ram(buffer)) {
           return false;
         }
@@ -234,7 +246,7 @@ TEST_F(KfdDevice, KillDuringPrefetchLosesNothing) {
 // A stopped process holds up whoever waits for it, but only until the deadline; then it is killed, so that it
 // cannot go on later and write memory that has another owner by then.
 TEST_F(KfdDevice, StoppedDeviceIsKilledWithinBoundedTimeAndWritesNothingLater) {
-  std::optional<Buffer> buffer(filled(4096));
+  std::optional<Buffer> buffer(filled(2048));
   const auto before = counters();
   ask("stop");
   const auto begin = Clock::now();
@@ -248,8 +260,8 @@ TEST_F(KfdDevice, StoppedDeviceIsKilledWithinBoundedTimeAndWritesNothingLater) {
   EXPECT_EQ(cpu_bytes(after) - cpu_bytes(before), buffer->size());
 
   buffer.reset();
-  const Buffer reused = filled(4096);
-  const Buffer reused_vram(4096);
+  const Buffer reused = filled(2048);
+  const Buffer reused_vram(2048);
   ASSERT_TRUE(prefetch_to_vram(reused_vram));
   fill_pattern(reused_vram.bytes(), kSeed + 1);
   go_on();
