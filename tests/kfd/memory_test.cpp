@@ -205,7 +205,7 @@ TEST_F(KfdMemory, UserPointerMustBeMappedMemory) {
   EXPECT_EQ(error_of(alloc), EINVAL) << "not on a page";
   alloc.mmap_offset = ~0xfffull;
   EXPECT_EQ(error_of(alloc), EINVAL) << "wraps";
-  alloc.mmap_offset = 1ull << 47;
+  alloc.mmap_offset = 1ull << 62;
   EXPECT_EQ(error_of(alloc), EINVAL) << "no user address";
   alloc.mmap_offset = 0;
   EXPECT_EQ(error_of(alloc), EFAULT);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/gup/child.h"
 #include "tests/kfd/kfd_fixture.h"
 #include "tests/support/buffer.h"
 #include "tests/support/needs.h"
@@ -127,18 +128,36 @@ TEST_F(KfdThunk, UserMemoryIsRegisteredAtAnAddressOfItsOwn) {
   EXPECT_EQ(hsaKmtDeregisterMemory(buffer.data()), HSAKMT_STATUS_SUCCESS);
 }
 
-TEST_F(KfdThunk, EventIsSetWaitedForAndReset) {
+// The first thing that went wrong with an event of its own, 0 if nothing did.
+int use_event() {
   HsaEventDescriptor descriptor{};
   descriptor.EventType = HSA_EVENTTYPE_SIGNAL;
   descriptor.NodeId = kGpu;
+  HsaSystemProperties system{};
   HsaEvent* event = nullptr;
-  ASSERT_EQ(hsaKmtCreateEvent(&descriptor, true, false, &event), HSAKMT_STATUS_SUCCESS);
-  EXPECT_EQ(hsaKmtWaitOnEvent(event, 0), HSAKMT_STATUS_WAIT_TIMEOUT);
-  EXPECT_EQ(hsaKmtSetEvent(event), HSAKMT_STATUS_SUCCESS);
-  EXPECT_EQ(hsaKmtWaitOnEvent(event, 1000), HSAKMT_STATUS_SUCCESS);
-  EXPECT_EQ(hsaKmtResetEvent(event), HSAKMT_STATUS_SUCCESS);
-  EXPECT_EQ(hsaKmtWaitOnEvent(event, 0), HSAKMT_STATUS_WAIT_TIMEOUT);
-  EXPECT_EQ(hsaKmtDestroyEvent(event), HSAKMT_STATUS_SUCCESS);
+  if (hsaKmtOpenKFD() != HSAKMT_STATUS_SUCCESS || hsaKmtAcquireSystemProperties(&system) != HSAKMT_STATUS_SUCCESS) {
+    return 1;
+  }
+  if (hsaKmtCreateEvent(&descriptor, true, false, &event) != HSAKMT_STATUS_SUCCESS) {
+    return 2;
+  }
+  if (hsaKmtWaitOnEvent(event, 0) != HSAKMT_STATUS_WAIT_TIMEOUT) {
+    return 3;
+  }
+  if (hsaKmtSetEvent(event) != HSAKMT_STATUS_SUCCESS || hsaKmtWaitOnEvent(event, 1000) != HSAKMT_STATUS_SUCCESS) {
+    return 4;
+  }
+  if (hsaKmtResetEvent(event) != HSAKMT_STATUS_SUCCESS || hsaKmtWaitOnEvent(event, 0) != HSAKMT_STATUS_WAIT_TIMEOUT) {
+    return 5;
+  }
+  return hsaKmtDestroyEvent(event) == HSAKMT_STATUS_SUCCESS ? 0 : 6;
+}
+
+// In a process of its own: after hsaKmtCloseKFD() this thunk keeps the event page mapped until exit.
+TEST(KfdThunkProcess, EventIsSetWaitedForAndReset) {
+  KFDLAB_NEEDS_NODE("/dev/kfd");
+  Child child([](Peer&) { return use_event(); });
+  EXPECT_EQ(child.wait(), 0);
 }
 
 TEST_F(KfdThunk, XnackModeIsQueriedAndSet) {
