@@ -3,12 +3,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <random>
+#include <string>
 #include <vector>
 
 #include "tests/drm/drm_fixture.h"
 #include "tests/support/buffer.h"
+#include "tests/support/needs.h"
 
 namespace kfdlab {
 namespace {
@@ -149,6 +153,28 @@ TEST_F(AmdgpuInfo, SameQuestionSameAnswer) {
   ASSERT_EQ(info(AMDGPU_INFO_DEV_INFO, first.data(), size), 0);
   ASSERT_EQ(info(AMDGPU_INFO_DEV_INFO, second.data(), size), 0);
   EXPECT_EQ(first, second) << "bytes that the kernel did not set";
+}
+
+TEST_F(AmdgpuInfo, RandomRequestsAreAnsweredWithinTheirRoomOrRefused) {
+  std::mt19937_64 random(test_seed());
+  RecordProperty("seed", std::to_string(test_seed()));
+  std::array<std::byte, 1024> canaries;
+  canaries.fill(kCanary);
+  for (int i = 0; i < 5000; ++i) {
+    std::array<std::byte, 1024> answer = canaries;
+    drm_amdgpu_info request = {};
+    request.query = static_cast<std::uint32_t>(random() % 4 == 0 ? random() : random() % 0x30);
+    request.query_hw_ip.type = static_cast<std::uint32_t>(random() % 2 == 0 ? random() : random() % 0x20);
+    request.query_hw_ip.ip_instance = static_cast<std::uint32_t>(random() % 2);
+    request.read_mmr_reg.instance = static_cast<std::uint32_t>(random());
+    const auto room = static_cast<std::uint32_t>(random() % 512);
+    const int error = info(request, answer.data(), room);
+    ASSERT_TRUE(error == 0 || error == EINVAL || error == EFAULT || error == ENOENT || error == EOPNOTSUPP)
+        << "query " << request.query << ": " << std::strerror(error);
+    const std::size_t untouched = error == 0 ? room : 0;
+    ASSERT_EQ(std::memcmp(answer.data() + untouched, canaries.data(), answer.size() - untouched), 0)
+        << "query " << request.query << ", room " << room;
+  }
 }
 
 TEST_F(AmdgpuInfo, NoRoomIsInvalid) {

@@ -31,9 +31,9 @@ TEST_P(BufferMapping, StartsZeroedEvenInReusedMemory) {
     ASSERT_NE(buffer.handle, 0u);
     void* start = map(buffer, fd());
     ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
-    for (const std::byte byte : bytes(start)) {
-      ASSERT_EQ(byte, std::byte{0}) << "round " << round;
-    }
+    // Each byte equals its neighbour and the first is zero: memcmp() is the one fast loop under emulation.
+    const std::byte* first = bytes(start).data();
+    ASSERT_TRUE(*first == std::byte{0} && std::memcmp(first, first + 1, kSize - 1) == 0) << "round " << round;
     fill_pattern(bytes(start), kSeed);
     release(buffer);
   }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The usage numbers of the render node follow what really happens to memory: SVM pages and buffers raise them,
 // and they come back to where they were.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
 #include <cstring>
 
 #include "tests/drm/kfd_buffers.h"
@@ -11,10 +17,38 @@
 namespace kfdlab {
 namespace {
 
-using MemoryUsage = KfdBuffersTest;
-
 constexpr std::size_t kPages = 1024;
 constexpr std::uint64_t kSeed = 0xd12;
+// VRAM that the overcommit test leaves for SVM.
+constexpr std::uint64_t kRoom = 16 << 20;
+constexpr std::uint64_t kBufferSize = 8 << 20;
+
+class MemoryUsage : public KfdBuffersTest {
+ protected:
+  // In a process that is going to be killed: own files, SVM pages, buffers with mappings. Says 'y' on `writer` when it
+  // has them, else 'n'.
+  [[noreturn]] void use_memory_and_wait(int writer) const {
+    const Fd render = open_node();
+    const Result<KfdClient> kfd = KfdClient::open();
+    const Buffer pages(kPages);
+    bool all = kfd.ok() && kfd.value().acquire_vm(gpu().gpu_id, render.get()) == 0;
+    fill_pattern(pages.bytes(), kSeed);
+    all = all && kfd.value().svm_prefetch(pages.address(), pages.size(), gpu().gpu_id) == 0;
+    for (const std::uint32_t type : {KFD_IOC_ALLOC_MEM_FLAGS_VRAM, KFD_IOC_ALLOC_MEM_FLAGS_GTT}) {
+      const KfdAlloc buffer = all ? allocate(kfd.value(), type, kBufferSize) : KfdAlloc();
+      void* start = buffer.handle != 0 ? map(buffer, render.get()) : MAP_FAILED;
+      all = start != MAP_FAILED;
+      if (all) {
+        std::memset(start, 1, kBufferSize);
+      }
+    }
+    const char verdict = all ? 'y' : 'n';
+    (void)!::write(writer, &verdict, 1);
+    for (;;) {
+      ::pause();
+    }
+  }
+};
 
 TEST_F(MemoryUsage, VramRisesWithPrefetchedPagesAndFallsWithMunmap) {
   const std::uint64_t before = info_number(AMDGPU_INFO_VRAM_USAGE);
@@ -53,7 +87,7 @@ TEST_F(MemoryUsage, HeapInfoCountsTheSameBytes) {
 
 TEST_F(MemoryUsage, VramBuffersCount) {
   const std::uint64_t before = info_number(AMDGPU_INFO_VRAM_USAGE);
-  const KfdAlloc buffer = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, 8 << 20);
+  const KfdAlloc buffer = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, kBufferSize);
   ASSERT_NE(buffer.handle, 0u);
   EXPECT_GE(info_number(AMDGPU_INFO_VRAM_USAGE), before + buffer.size);
   release(buffer);
@@ -62,7 +96,7 @@ TEST_F(MemoryUsage, VramBuffersCount) {
 
 TEST_F(MemoryUsage, GttBuffersCount) {
   const std::uint64_t before = info_number(AMDGPU_INFO_GTT_USAGE);
-  const KfdAlloc buffer = allocate(KFD_IOC_ALLOC_MEM_FLAGS_GTT, 8 << 20);
+  const KfdAlloc buffer = allocate(KFD_IOC_ALLOC_MEM_FLAGS_GTT, kBufferSize);
   ASSERT_NE(buffer.handle, 0u);
   EXPECT_GE(info_number(AMDGPU_INFO_GTT_USAGE), before + buffer.size);
   release(buffer);
@@ -73,11 +107,10 @@ TEST_F(MemoryUsage, GttBuffersCount) {
 TEST_F(MemoryUsage, OvercommitEvictsAndKeepsContents) {
   const std::uint64_t before = info_number(AMDGPU_INFO_VRAM_USAGE);
   const std::uint64_t evictions = info_number(AMDGPU_INFO_NUM_EVICTIONS);
-  const KfdAlloc filler = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, (gpu().vram_bytes - before) / 16 * 15 >> 21 << 21);
+  const KfdAlloc filler = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, gpu().vram_bytes - before - kRoom);
   ASSERT_NE(filler.handle, 0u);
-  const std::size_t pages = gpu().vram_bytes / 8 / kPageSize;
   {
-    const Buffer first(pages);
+    const Buffer first(2 * kRoom / kPageSize);
     fill_pattern(first.bytes(), kSeed);
     EXPECT_EQ(kfd().svm_prefetch(first.address(), first.size(), gpu().gpu_id), 0);
     EXPECT_LE(info_number(AMDGPU_INFO_VRAM_USAGE), gpu().vram_bytes);
@@ -86,6 +119,31 @@ TEST_F(MemoryUsage, OvercommitEvictsAndKeepsContents) {
   }
   release(filler);
   EXPECT_TRUE(eventually([&] { return info_number(AMDGPU_INFO_VRAM_USAGE) <= before; }));
+}
+
+// SIGKILL with pages in VRAM, a VRAM buffer and a mapping of it: everything comes back.
+TEST_F(MemoryUsage, KilledProcessLeavesNothing) {
+  const std::uint64_t before = info_number(AMDGPU_INFO_VRAM_USAGE);
+  const std::uint64_t gtt_before = info_number(AMDGPU_INFO_GTT_USAGE);
+  std::array<int, 2> ends = {-1, -1};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    use_memory_and_wait(writer.get());
+  }
+  writer.reset();
+  char verdict = 0;
+  EXPECT_EQ(::read(reader.get(), &verdict, 1), 1);
+  EXPECT_EQ(verdict, 'y');
+  EXPECT_GE(info_number(AMDGPU_INFO_VRAM_USAGE), before + kPages * kPageSize + kBufferSize);
+  EXPECT_GE(info_number(AMDGPU_INFO_GTT_USAGE), gtt_before + kBufferSize);
+  EXPECT_EQ(::kill(child, SIGKILL), 0);
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  EXPECT_TRUE(eventually([&] { return info_number(AMDGPU_INFO_VRAM_USAGE) <= before; }));
+  EXPECT_TRUE(eventually([&] { return info_number(AMDGPU_INFO_GTT_USAGE) <= gtt_before; }));
 }
 
 }  // namespace
