@@ -23,8 +23,12 @@ std::byte* SdmaModel::at(std::uint64_t address) {
 }
 
 bool SdmaModel::exists(std::uint64_t address, std::uint64_t size) {
-  for (std::uint64_t i = 0; i < size; ++i) {
-    if (address + i < address || at(address + i) == nullptr) {
+  if (address + (size - 1) < address) {
+    return false;
+  }
+  // Areas begin and end at page boundaries, so one byte of each page speaks for it.
+  for (std::uint64_t page = address & ~std::uint64_t{4095}; page <= address + (size - 1); page += 4096) {
+    if (at(page) == nullptr) {
       return false;
     }
   }
