@@ -18,6 +18,9 @@
 #include "kfd_memory.h"
 
 #define KFD_EVENT_UNSIGNALLED	(~0ull)		/* event page slot that no interrupt came for */
+#define KFD_EVENT_PAGE_BYTES	(KFD_SIGNAL_EVENT_LIMIT * sizeof(u64))
+/* The whole buffer is pinned, so it may not be just any. The thunk's is exactly as large as the slots. */
+#define KFD_EVENT_PAGE_MAX	(2 * KFD_EVENT_PAGE_BYTES)
 #define KFD_MAX_WAIT_EVENTS	(KFD_SIGNAL_EVENT_LIMIT + KFD_MAX_OTHER_EVENTS)
 #define KFD_WAIT_IMMEDIATE	0u
 #define KFD_WAIT_FOREVER	0xffffffffu
@@ -93,7 +96,7 @@ static int kfd_event_set_page(struct kfd_process *p, u64 handle)
 	bo = kfd_memory_get_gtt(p, handle, &size);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo);
-	if (size < KFD_SIGNAL_EVENT_LIMIT * sizeof(u64)) {
+	if (size < KFD_EVENT_PAGE_BYTES || size > KFD_EVENT_PAGE_MAX) {
 		klttm_bo_put(bo);
 		return -EINVAL;
 	}
@@ -102,7 +105,7 @@ static int kfd_event_set_page(struct kfd_process *p, u64 handle)
 		klttm_bo_put(bo);
 		return page ? PTR_ERR(page) : -ENOMEM;
 	}
-	memset(page, 0xff, KFD_SIGNAL_EVENT_LIMIT * sizeof(u64));
+	memset(page, 0xff, KFD_EVENT_PAGE_BYTES);
 	table->page = page;
 	table->page_bo = bo;
 	return 0;

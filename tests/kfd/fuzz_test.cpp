@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Random arguments to every ioctl: whatever they are, the call returns, the kernel stays silent, and nothing is left
 // when the process is gone. The seed of a run is in the log; --seed repeats it.
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <array>

@@ -69,26 +69,27 @@ class KfdProcess : public KfdTest {
 
 // In a child: everything a process can have. False: something could not be made.
 bool take_everything(const KfdClient& client, std::uint32_t gpu_id, int render, const Buffer& svm) {
-  constexpr std::uint64_t kSize = 4u << 20;
+  constexpr std::uint64_t kVramSize = 4u << 20;
+  constexpr std::uint64_t kEventPageSize = 0x8000;
   if (client.acquire_vm(gpu_id, render) != 0) {
     return false;
   }
   const std::vector<std::uint32_t> gpus{gpu_id};
   // Never freed: it stays as long as the process.
-  auto* space = new Reservation(4 * kSize);
+  auto* space = new Reservation(2 * kVramSize);
   std::uint64_t at = space->address();
   for (const std::uint32_t type : {KFD_IOC_ALLOC_MEM_FLAGS_VRAM, KFD_IOC_ALLOC_MEM_FLAGS_GTT}) {
     KfdAlloc alloc;
     alloc.va = at;
-    alloc.size = kSize;
+    alloc.size = type == KFD_IOC_ALLOC_MEM_FLAGS_GTT ? kEventPageSize : kVramSize;
     alloc.gpu_id = gpu_id;
     alloc.flags = type | KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC | KFD_IOC_ALLOC_MEM_FLAGS_WRITABLE;
-    at += kSize;
+    at += alloc.size;
     if (client.alloc(&alloc) != 0 || client.map(alloc.handle, gpus, nullptr) != 0) {
       return false;
     }
     auto* view = static_cast<char*>(
-        ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, render, static_cast<off_t>(alloc.mmap_offset)));
+        ::mmap(nullptr, alloc.size, PROT_READ | PROT_WRITE, MAP_SHARED, render, static_cast<off_t>(alloc.mmap_offset)));
     if (view == MAP_FAILED) {
       return false;
     }

@@ -94,8 +94,8 @@ TEST_F(KfdTopology, CpuNodeHasAllCpusAndAllMemory) {
   ASSERT_EQ(cpu["mem_banks_count"], 1u);
   auto bank = read_properties(node_path(0) + "/mem_banks/0/properties");
   EXPECT_EQ(bank["heap_type"], 0u);
-  EXPECT_EQ(bank["size_in_bytes"],
-            static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  EXPECT_EQ(bank["size_in_bytes"], pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
 }
 
 TEST_F(KfdTopology, GpuIdsAreSixteenBitAndDifferent) {
