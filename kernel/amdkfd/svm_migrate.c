@@ -44,7 +44,7 @@ struct svm_mover {
 
 struct svm_mover *svm_mover_create(void)
 {
-	return kvzalloc(sizeof(struct svm_mover), GFP_KERNEL_ACCOUNT);
+	return kvmalloc(sizeof(struct svm_mover), GFP_KERNEL_ACCOUNT);
 }
 
 void svm_mover_destroy(struct svm_mover *mover)
@@ -154,6 +154,29 @@ static void svm_alloc_ram(struct svm_chunk *chunk)
 }
 
 /*
+ * Is all of a chunk RAM in huge pages? Then leaving VRAM has nothing to do there, and collection would
+ * split them only to find that out. @pages is room for @npages.
+ */
+static bool svm_huge_ram(unsigned long start, unsigned long npages, struct page **pages)
+{
+	bool ram = false;
+	int n, i;
+
+	if (get_user_pages_fast_only(start, 1, 0, pages) == 1) {
+		ram = PageTransCompound(pages[0]);
+		put_page(pages[0]);
+	}
+	if (!ram)
+		return false;
+	n = get_user_pages_fast_only(start, npages, 0, pages);
+	for (i = 0; i < n; i++) {
+		ram &= !is_zone_device_page(pages[i]);
+		put_page(pages[i]);
+	}
+	return ram && n == npages;
+}
+
+/*
  * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else
  * svm_chunk_end() must follow before mmap_lock is dropped.
  */
@@ -162,9 +185,11 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 {
 	struct kfd_dev *dev = mover->to ?: mover->from;
 	struct svm_batch *batch = &chunk->batch;
-	unsigned long n;
+	unsigned long n = (end - start) >> PAGE_SHIFT;
 
-	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, (end - start) >> PAGE_SHIFT);
+	if (!mover->to && svm_huge_ram(start, n, (struct page **)batch->dst))
+		return false;
+	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
 	chunk->vma = (struct migrate_vma){
 		.vma = vma,
 		.src = batch->src,

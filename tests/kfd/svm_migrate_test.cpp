@@ -168,6 +168,40 @@ TEST_F(SvmMigrate, HugePagesAreSplitAndMove) {
   EXPECT_EQ(contents(buffer), "");
 }
 
+// Pages of huge pages in the mapping that starts at this address.
+std::size_t huge_pages_at(const void* start) {
+  FILE* const file = std::fopen("/proc/self/smaps", "re");
+  char line[512];
+  bool inside = false;
+  std::size_t kib = 0;
+  while (file != nullptr && std::fgets(line, sizeof line, file) != nullptr) {
+    unsigned long from = 0;
+    unsigned long to = 0;
+    if (std::sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+      inside = from == reinterpret_cast<uintptr_t>(start);
+    } else if (inside && std::sscanf(line, "AnonHugePages: %zu", &kib) == 1) {
+      break;
+    }
+  }
+  if (file != nullptr) {
+    std::fclose(file);
+  }
+  return kib * 1024 / kPageSize;
+}
+
+TEST_F(SvmMigrate, PrefetchToRamLeavesHugePagesWhole) {
+  const Buffer elsewhere(8);
+  ASSERT_TRUE(prefetch_to_vram(elsewhere));
+  const Buffer buffer(1024);
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_HUGEPAGE), 0);
+  fill_pattern(buffer.bytes(), kSeed);
+  const std::size_t huge = huge_pages_at(buffer.data());
+  KFDLAB_NEEDS(huge > 0, "no transparent huge page could be had");
+  ASSERT_TRUE(prefetch_to_ram(buffer));
+  EXPECT_EQ(huge_pages_at(buffer.data()), huge);
+  EXPECT_EQ(contents(buffer), "");
+}
+
 TEST_F(SvmMigrate, ProtectionIsKept) {
   const Buffer buffer(12);
   fill_pattern(buffer.bytes(), kSeed);

@@ -154,11 +154,13 @@ TEST_F(SvmRace, MunmapAgainstPrefetchBothWays) {
 
 // A writer keeps counting in its own word of each page; no migration may lose a write.
 TEST_F(SvmRace, MigrationLosesNoWrite) {
-  const Buffer buffer(512);
+  // Few: taking a page from a process with several threads costs an interrupt to every CPU, slow when emulated.
+  constexpr std::size_t kPages = 128;
+  const Buffer buffer(kPages);
   std::memset(buffer.data(), 0, buffer.size());
-  std::vector<uint64_t> written(512, 0);
+  std::vector<uint64_t> written(kPages, 0);
   race({[&](std::mt19937_64& random) {
-          const std::size_t page = random() % 512;
+          const std::size_t page = random() % kPages;
           volatile auto* const word = reinterpret_cast<uint64_t*>(buffer.page(page)) + 17;
           *word = *word + 1;
           ++written[page];
@@ -173,13 +175,13 @@ TEST_F(SvmRace, MigrationLosesNoWrite) {
           }
         }});
   EXPECT_EQ(wrong(), 0);
-  for (std::size_t page = 0; page < 512; ++page) {
+  for (std::size_t page = 0; page < kPages; ++page) {
     ASSERT_EQ(reinterpret_cast<uint64_t*>(buffer.page(page))[17], written[page]) << "page " << page;
   }
 }
 
 TEST_F(SvmRace, ForkAgainstPrefetchKeepsContents) {
-  const Buffer buffer(256);
+  const Buffer buffer(64);
   fill_pattern(buffer.bytes(), 5);
   std::atomic<int> bad{0};
   race({[&](std::mt19937_64&) {
