@@ -6,19 +6,6 @@
 #include <system_error>
 
 namespace kfdlab::device {
-namespace {
-
-// Looks at the write pointer this often before the thread goes to sleep. A look costs about 20 ns with the pause.
-constexpr int kLooksBeforeSleep = 100;
-
-inline void cpu_relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-}  // namespace
-
 Status RingThread::start(const char* name) {
   try {
     thread_ = std::thread([this] { run(); });
@@ -35,20 +22,14 @@ void RingThread::join() {
   }
 }
 
-bool RingThread::work_comes_soon() {
-  for (int look = 0; look < kLooksBeforeSleep; ++look) {
-    if (processor_.has_work()) {
-      return true;
-    }
-    cpu_relax();
-  }
-  return false;
-}
-
+// The thread does not spin for more work before it sleeps. Measured on a busy two-core host with a driver that waits
+// for each request: looking for 2.5 us first cost 6.1 us of CPU a request instead of 3.5 and was no faster (8 us
+// against 6), looking for 25 us cost 30 and took 32, because the spinning thread kept the driver from the core. What
+// the driver queues while a request is at work is found without a doorbell all the same.
 void RingThread::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     processor_.set_awake(true);
-    while (work_comes_soon()) {
+    while (processor_.has_work()) {
       processor_.process(stop_);
       if (stop_.load(std::memory_order_relaxed)) {
         return;

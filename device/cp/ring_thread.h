@@ -44,7 +44,6 @@ class RingThread {
 
  private:
   void run();
-  [[nodiscard]] bool work_comes_soon();
 
   Transport& transport_;
   const unsigned kick_;

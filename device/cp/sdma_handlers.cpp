@@ -55,7 +55,9 @@ kfdlab_ring_error SdmaProcessor::copy_linear(const SdmaPacket& packet) {
   while (left != 0) {
     const std::span<std::byte> from = view.find(source, std::min(left, kSafePointBytes));
     const std::span<std::byte> to = view.find(destination, from.size());
-    std::memmove(to.data(), from.data(), to.size());  // they may overlap
+    // They may overlap. Plain stores, not streaming ones: those are 1.6 times as fast on sets larger than the L3
+    // cache (11 against 7 GB/s) but 1.6 times slower within it, and who migrates a page uses it next.
+    std::memmove(to.data(), from.data(), to.size());
     source += to.size();
     destination += to.size();
     left -= to.size();

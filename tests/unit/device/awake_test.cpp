@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::uint64_t kSubmissions = 50'000;  // on each of two rings
 
-// Pauses between submissions from none to a little longer than the device looks before it sleeps, so that many
-// submissions meet the device on its way to sleep.
+// Pauses between submissions from none to about as long as the device needs to fall asleep, so that many submissions
+// meet it on its way there.
 class Pauses {
  public:
   explicit Pauses(unsigned seed) : random_(seed) {}
