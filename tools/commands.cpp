@@ -13,6 +13,7 @@ std::span<const Command> commands() {
       {"shell", "Open your login shell inside the VM", setup_shell},
       {"build", "Build the kernel modules", setup_build},
       {"kernels", "List the kernels that can be booted", setup_kernels},
+      {"bench", "Measure migrations and long-term pins", setup_bench},
       {"doctor", "Say what this machine lacks", setup_doctor},
       {"version", "Print the version", setup_version},
   };

@@ -26,6 +26,7 @@ struct Command {
 
 [[nodiscard]] std::span<const Command> commands();
 
+std::function<int()> setup_bench(CLI::App& app);
 std::function<int()> setup_build(CLI::App& app);
 std::function<int()> setup_doctor(CLI::App& app);
 std::function<int()> setup_kernels(CLI::App& app);

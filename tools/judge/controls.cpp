@@ -50,15 +50,18 @@ bool run_quietly(const ControlSetup& setup, const std::string& filter, const std
 }
 
 bool control_warning(const ControlSetup& setup, KernelLog* log, RunSink* sink, TestResult* verdict) {
-  if (setup.victim.empty() || !log->reader || ::access("/dev/kfdlab_test", F_OK) != 0) {
-    fail(verdict, setup.victim.empty() ? "no test of the gup suite passed, so none can be the control"
-                                       : "needs /dev/kfdlab_test and a readable kernel log");
+  std::string victim = setup.victim;
+  if (const auto tests = list_suite_tests({.suite = kControlSuite, .executable = setup.gup_tests}); victim.empty() && tests) {
+    victim = tests.value().empty() ? "" : tests.value().front();
+  }
+  if (victim.empty() || !log->reader || ::access("/dev/kfdlab_test", F_OK) != 0) {
+    fail(verdict, "needs a test of the gup suite, /dev/kfdlab_test and a readable kernel log");
     return true;
   }
   std::vector<TestResult> results;
   const std::string variable = std::string(events::kControlVariable) + "=warn";
-  const bool alive = run_quietly(setup, setup.victim, {variable}, log, sink, &results);
-  *verdict = judge_provoked_warning(results, setup.victim);
+  const bool alive = run_quietly(setup, victim, {variable}, log, sink, &results);
+  *verdict = judge_provoked_warning(results, victim);
   return alive;
 }
 
@@ -102,8 +105,6 @@ bool timed_control(const char* name, RunSink* sink, Body body) {
   return alive;
 }
 
-bool is_of_suite_itself(const TestResult& result) { return result.name.starts_with("Suite."); }
-
 }  // namespace
 
 TestResult judge_dropped_longterm(const std::vector<TestResult>& results) {
@@ -111,7 +112,7 @@ TestResult judge_dropped_longterm(const std::vector<TestResult>& results) {
   unsigned ran = 0;
   unsigned failed = 0;
   for (const TestResult& result : results) {
-    if (is_of_suite_itself(result) || result.verdict == Verdict::Skip) {
+    if (is_own_test(result) || result.verdict == Verdict::Skip) {
       continue;
     }
     ++ran;

@@ -20,7 +20,7 @@ inline constexpr char kLongtermFilter[] = "GupPin.Longterm*";
 struct ControlSetup {
   std::filesystem::path gup_tests;  // executable of the gup suite
   std::filesystem::path modules;    // directory of built modules; empty: none to reload
-  std::string victim;               // a quick test of the gup suite that passed; empty: none did
+  std::string victim;               // a quick test of the gup suite; empty: its first one
   std::vector<std::string> env;
   std::chrono::seconds limit{60};
   Where where;

@@ -42,7 +42,7 @@ class VictimFinder : public RunSink {
     next_->on_done(log, controls, error);
   }
   void on_result(const TestResult& test) override {
-    if (test.suite == "gup" && test.verdict == Verdict::Pass && !test.name.starts_with("Suite.") &&
+    if (test.suite == "gup" && test.verdict == Verdict::Pass && !is_own_test(test) &&
         (victim_.empty() || test.seconds < seconds_)) {
       victim_ = test.name;
       seconds_ = test.seconds;
@@ -78,7 +78,11 @@ class HereRun {
         return;
       }
     }
-    const bool controls = options_.controls && wanted(kControlSuite);
+    bool controls = options_.controls && wanted(kControlSuite);
+    if (controls && where_.backend == "none") {
+      sink_.on_note("the negative controls need kfdlab's own modules");
+      controls = false;
+    }
     if (controls && !run_controls(control_setup(), &log_, &sink_)) {
       done(false, "a process of the negative controls could not be killed");
       return;

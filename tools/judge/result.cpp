@@ -39,6 +39,10 @@ const char* to_string(Verdict verdict) {
   return "";
 }
 
+bool is_own_test(const TestResult& test) {
+  return test.name.starts_with("Suite.") || test.name.starts_with("Boot.") || test.name.starts_with("Control.");
+}
+
 Counts count(const std::vector<TestResult>& tests) {
   Counts counts;
   for (const TestResult& test : tests) {
@@ -61,11 +65,17 @@ int exit_status(const Report& report) {
   if (std::any_of(report.runs.begin(), report.runs.end(), [](const auto& run) { return !run.harness_error.empty(); })) {
     return kExitHarness;
   }
-  const Counts counts = count(report);
-  if (counts.fail > 0) {
+  if (count(report).fail > 0) {
     return kExitFail;
   }
-  return counts.pass + counts.known == 0 ? kExitNothingRan : kExitPass;
+  for (const RunResult& run : report.runs) {
+    if (std::any_of(run.tests.begin(), run.tests.end(), [](const TestResult& test) {
+          return !is_own_test(test) && (test.verdict == Verdict::Pass || test.verdict == Verdict::Known);
+        })) {
+      return kExitPass;
+    }
+  }
+  return kExitNothingRan;
 }
 
 nlohmann::json to_json(const TestResult& test) {

@@ -13,6 +13,9 @@ namespace kfdlab::judge {
 // Known: a test listed as a known failure that did fail.
 enum class Verdict { Pass, Fail, Skip, Known };
 
+// How the reason of a test begins that failed only because something before it did.
+inline constexpr char kDidNotRun[] = "did not run: ";
+
 [[nodiscard]] const char* to_string(Verdict verdict);
 
 struct TestResult {
@@ -57,6 +60,9 @@ struct Report {
   nlohmann::json environment = nlohmann::json::object();
 };
 
+// The runner's own tests, "Suite.*", "Boot.*" and "Control.*": no filter selects them, and alone they judge nothing.
+[[nodiscard]] bool is_own_test(const TestResult& test);
+
 [[nodiscard]] Counts count(const std::vector<TestResult>& tests);
 [[nodiscard]] Counts count(const Report& report);
 
@@ -67,7 +73,7 @@ inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNothingRan = 77;
 inline constexpr int kExitHarness = 99;
 
-// 99 if any run did not come to its end, else 1 if a test failed, else 77 if nothing ran, else 0.
+// 99 if any run did not come to its end, else 1 if a test failed, else 77 if no test of a suite ran, else 0.
 [[nodiscard]] int exit_status(const Report& report);
 
 // Both directions of one test in the result stream and in --json.

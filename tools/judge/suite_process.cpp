@@ -19,7 +19,7 @@ namespace kfdlab::judge {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds kKillGrace{10};
+constexpr std::chrono::seconds kKillGrace{30};
 constexpr int kResultFd = 3;  // in the child
 
 struct Pipe {

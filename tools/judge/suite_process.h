@@ -33,7 +33,7 @@ class SuiteObserver {
 
 struct ProcessEnd {
   bool timed_out = false;
-  bool unkillable = false;  // still there 10 s after SIGKILL: the kernel holds it
+  bool unkillable = false;  // still there 30 s after SIGKILL: the kernel holds it
   bool signalled = false;
   int code = 0;  // exit status, or the signal's number
 

@@ -63,6 +63,22 @@ void fail(TestResult* test, const std::string& reason) {
   test->reason += test->reason.empty() ? reason : "\n" + reason;
 }
 
+Result<std::vector<std::string>> list_suite_tests(const SuiteRun& run) {
+  SuiteCommand command{{run.executable, "--gtest_list_tests"}, run.env, run.limit};
+  if (!run.filter.empty()) {
+    command.argv.push_back("--gtest_filter=" + run.filter);
+  }
+  OutputObserver observer;
+  const auto end = run_suite_process(command, &observer);
+  if (!end) {
+    return Error{"cannot be started: " + end.error().message};
+  }
+  if (end.value().signalled || end.value().timed_out || end.value().code != 0) {
+    return Error{"cannot list its tests: it " + end.value().describe() + "\n" + tail(observer.text, kKeptOutput)};
+  }
+  return parse_test_list(observer.text);
+}
+
 SuiteRunner::SuiteRunner(SuiteRun run, const Expectations& expectations, Where where, KernelLog* log, RunSink* sink)
     : run_(std::move(run)),
       expectations_(expectations),
@@ -93,8 +109,7 @@ bool SuiteRunner::run() {
       break;  // a process that starts no test will not start one the next time either
     }
   }
-  report_not_run(unkillable ? "did not run: a process before it could not be killed"
-                            : "did not run: the suite's process " + exit_trouble_);
+  report_not_run(unkillable ? "a process before it could not be killed" : "the suite's process " + exit_trouble_);
   if (!unkillable) {
     report_end(before);
   }
@@ -102,18 +117,12 @@ bool SuiteRunner::run() {
 }
 
 bool SuiteRunner::list_tests() {
-  SuiteCommand command{{run_.executable, "--gtest_list_tests"}, run_.env, run_.limit};
-  if (!run_.filter.empty()) {
-    command.argv.push_back("--gtest_filter=" + run_.filter);
-  }
-  OutputObserver observer;
-  const auto end = run_suite_process(command, &observer);
-  if (!end || end.value().signalled || end.value().timed_out || end.value().code != 0) {
-    exit_trouble_ = end ? "cannot list its tests: " + end.value().describe() + "\n" + tail(observer.text, kKeptOutput)
-                        : "cannot be started: " + end.error().message;
+  const auto tests = list_suite_tests(run_);
+  if (!tests) {
+    exit_trouble_ = tests.error().message;
     return false;
   }
-  for (const std::string& test : parse_test_list(observer.text)) {
+  for (const std::string& test : tests.value()) {
     if (test.find("DISABLED_") == std::string::npos) {
       remaining_.push_back(test);
       continue;
@@ -222,9 +231,16 @@ void SuiteRunner::on_tick() {
 }
 
 void SuiteRunner::on_timeout() {
-  if (run_.judges_kernel) {
-    dump_kernel_state();
+  if (!run_.judges_kernel) {
+    return;
   }
+  // What the dump prints is for the reader; it is not the test's doing.
+  if (running_) {
+    log_->update();
+    running_->before_dump = log_->windows.take_window(running_->result.name);
+    running_->dumped = true;
+  }
+  dump_kernel_state();
 }
 
 void SuiteRunner::finish_running() {
@@ -233,8 +249,14 @@ void SuiteRunner::finish_running() {
   }
   log_->update();
   TestResult result = std::move(running_->result);
-  const std::vector<KernelLine> lines = log_->windows.take_window(result.name);
+  std::vector<KernelLine> lines = std::move(running_->before_dump);
+  std::vector<KernelLine> rest = log_->windows.take_window(result.name);
+  const bool dumped = running_->dumped;
+  if (!dumped) {
+    lines.swap(rest);
+  }
   judge_log(lines, running_->declared, &result);
+  lines.insert(lines.end(), rest.begin(), rest.end());
   running_.reset();
   if (result.verdict == Verdict::Fail) {
     result.log = format_lines(lines) + tail(output_, kKeptOutput);
@@ -268,7 +290,7 @@ void SuiteRunner::report(TestResult test) { sink_->on_result(test); }
 
 void SuiteRunner::report_not_run(const std::string& reason) {
   for (const std::string& test : remaining_) {
-    report({.suite = run_.suite, .name = test, .verdict = Verdict::Fail, .reason = reason});
+    report({.suite = run_.suite, .name = test, .verdict = Verdict::Fail, .reason = kDidNotRun + reason});
   }
   remaining_.clear();
 }

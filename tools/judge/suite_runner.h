@@ -22,8 +22,8 @@ namespace kfdlab::judge {
 struct SuiteRun {
   std::string suite;
   std::filesystem::path executable;
-  std::string filter;              // gtest pattern; empty: all
-  std::vector<std::string> env;    // "K=V"
+  std::string filter = {};           // gtest pattern; empty: all
+  std::vector<std::string> env = {};  // "K=V"
   std::chrono::seconds limit{60};  // per test
   bool judges_kernel = true;       // false: unit tests; what else the machine does is none of their business
 };
@@ -58,6 +58,8 @@ class SuiteRunner : private SuiteObserver {
   struct Running {
     TestResult result;
     std::vector<Declaration> declared = {};
+    std::vector<KernelLine> before_dump = {};  // of its window, when it hung
+    bool dumped = false;
     bool ended = false;
   };
 
@@ -92,6 +94,9 @@ class SuiteRunner : private SuiteObserver {
   bool restarted_ = false;
   std::chrono::steady_clock::time_point last_alive_{};
 };
+
+// The names of the tests that match the run's filter, DISABLED_ ones included.
+[[nodiscard]] Result<std::vector<std::string>> list_suite_tests(const SuiteRun& run);
 
 // Adds a reason to a failing result: the first line of the report is the first thing that went wrong.
 void fail(TestResult* test, const std::string& reason);

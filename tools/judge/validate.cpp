@@ -81,13 +81,14 @@ std::vector<std::string> repeat_options(const ValidateArguments& arguments) {
 
 Status apply_module_params(const std::vector<std::string>& parameters, VmOptions* vm) {
   for (const std::string& parameter : parameters) {
-    if (parameter.starts_with("kfdlab_gup.")) {
-      vm->gup_params.push_back(parameter.substr(11));
-    } else if (parameter.starts_with("kfdlab_amdgpu.")) {
-      vm->amdgpu_params.push_back(parameter.substr(14));
-    } else {
-      return Error{"--module-param '" + parameter + "' must begin with kfdlab_gup. or kfdlab_amdgpu."};
+    // As on the kernel's command line, or with a colon.
+    const std::size_t end = parameter.find_first_of(".:");
+    const std::string module = parameter.substr(0, end);
+    const std::string value = end == std::string::npos ? "" : parameter.substr(end + 1);
+    if (value.empty() || (module != "kfdlab_gup" && module != "kfdlab_amdgpu")) {
+      return Error{"--module-param '" + parameter + "' must be kfdlab_gup:NAME=VALUE or kfdlab_amdgpu:NAME=VALUE"};
     }
+    (module == "kfdlab_gup" ? vm->gup_params : vm->amdgpu_params).push_back(value);
   }
   return ok_status();
 }
@@ -288,6 +289,8 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
   }
   plan.value().vm.out = out.value().path;
 
+  fmt::print("seed {}\n", arguments.seed);
+  std::fflush(stdout);
   Report report;
   report.environment = environment(arguments);
   int signo = 0;
@@ -336,7 +339,7 @@ void add_validate_options(CLI::App& app, ValidateArguments& arguments) {
   app.add_flag("--no-controls", arguments.no_controls, "leave out the negative controls");
   add_common_options(app, arguments.common);
   // For the judge's own acceptance tests: sabotage that must be noticed.
-  app.add_option("--module-param", arguments.module_params, "kfdlab_gup.NAME=VALUE or kfdlab_amdgpu.NAME=VALUE")
+  app.add_option("--module-param", arguments.module_params, "MODULE:NAME=VALUE for kfdlab_amdgpu or kfdlab_gup; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--control", arguments.control, "warn: provoke a kernel warning in the first test of each process");
   // An empty group hides an option: these are spoken by the host to the guest.

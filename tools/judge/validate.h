@@ -28,7 +28,7 @@ struct ValidateArguments {
   bool dry_run = false;
   bool gdb = false;
   bool no_controls = false;
-  // For the suite's own controls: "MODULE.NAME=VALUE", and a defect to provoke.
+  // For the suite's own controls: "MODULE:NAME=VALUE", and a defect to provoke.
   std::vector<std::string> module_params;
   std::string control;
   // Given by the host to the runner in the guest.

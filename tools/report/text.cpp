@@ -71,8 +71,7 @@ std::string Repeat::command(const std::string& suite, const std::string& test) c
   }
   text += " --suite " + shell_quote(suite);
   // Names that begin so are the runner's own and cannot be selected: the whole suite repeats them.
-  const bool own = test.starts_with("Suite.") || test.starts_with("Control.") || test.starts_with("Boot.");
-  return own ? text : text + " --filter " + shell_quote(test);
+  return judge::is_own_test({.suite = suite, .name = test}) ? text : text + " --filter " + shell_quote(test);
 }
 
 std::string failure_text(const TestResult& test, const std::string& where, const Repeat& repeat) {
@@ -152,7 +151,9 @@ void Progress::on_result(const TestResult& test) {
   if (test.suite == suite_) {
     results_.push_back(test);
   }
-  if (test.verdict == Verdict::Fail) {
+  if (test.verdict == Verdict::Fail && test.reason.starts_with(judge::kDidNotRun)) {
+    ++not_run_;  // hundreds may follow one that cannot be killed; they all say the same
+  } else if (test.verdict == Verdict::Fail) {
     std::string text = failure_text(test, label_, repeat_);
     text.pop_back();
     print_line(text);
@@ -173,6 +174,10 @@ void Progress::close_suite() {
   if (!suite_.empty()) {
     say(fmt::format("{:<8} {} in {:.1f} s", suite_, counts_text(judge::count(results_)), seconds_since(suite_start_)));
   }
+  if (not_run_ > 0) {
+    say(fmt::format("{} tests of {} did not run", not_run_, suite_));
+  }
+  not_run_ = 0;
   suite_.clear();
   test_.clear();
   results_.clear();

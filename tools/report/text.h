@@ -60,6 +60,7 @@ class Progress : public judge::RunSink {
   bool drawn_ = false;
   std::string suite_, test_;
   unsigned total_ = 0;
+  unsigned not_run_ = 0;
   std::vector<judge::TestResult> results_;  // of the current suite
   Clock::time_point start_ = Clock::now(), suite_start_ = Clock::now(), last_draw_{};
 };

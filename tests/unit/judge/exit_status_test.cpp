@@ -22,6 +22,9 @@ TEST(ExitStatus, IsOneWhenATestFailed) { EXPECT_EQ(exit_status(report_of({Verdic
 TEST(ExitStatus, Is77WhenNothingRan) {
   EXPECT_EQ(exit_status(Report{}), 77);
   EXPECT_EQ(exit_status(report_of({Verdict::Skip})), 77);
+  Report own = report_of({Verdict::Skip});
+  own.runs[0].tests.push_back({.suite = "s", .name = "Suite.EndsCleanly"});
+  EXPECT_EQ(exit_status(own), 77);
 }
 TEST(ExitStatus, Is99WhenARunDidNotComeToItsEnd) {
   EXPECT_EQ(exit_status(report_of({Verdict::Pass, Verdict::Fail}, "the VM hangs")), 99);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// kfdlab bench: how fast pages move and what a long-term pin costs, in a VM, as ratios within one run.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tools/bench/bench_report.h"
+#include "tools/commands.h"
+#include "tools/host/paths.h"
+#include "tools/judge/interrupt.h"
+#include "tools/judge/result.h"
+#include "tools/kernels/catalog.h"
+#include "tools/options.h"
+#include "tools/report/files.h"
+#include "tools/vm/vm.h"
+
+namespace kfdlab {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct BenchArguments {
+  CommonOptions common;
+  std::vector<std::string> kernels = {"stock"};
+  std::string json;
+};
+
+// Resident memory of our device process beyond the mappings it shares; 0 if there is none.
+std::uint64_t device_process_bytes() {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    std::ifstream stat(entry.path() / "stat");
+    std::string pid, name, state;
+    pid_t parent = 0;
+    if (stat >> pid >> name >> state >> parent && name == "(kfdlab-gpu)" && parent == ::getpid()) {
+      const auto smaps = read_file(entry.path() / "smaps");
+      return smaps ? bench::private_resident_bytes(smaps.value()) : 0;
+    }
+  }
+  return 0;
+}
+
+Result<nlohmann::json> run_bench(Vm* vm) {
+  GuestCommand command;
+  std::string results;
+  std::string messages;
+  command.argv = {sibling_program("kfdlab_bench"), "3"};
+  command.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  command.on_output = [&](int stream, std::string_view data) { (stream == 3 ? results : messages) += data; };
+  const auto end = vm->run(command);
+  KFDLAB_TRY(end);
+  auto json = nlohmann::json::parse(results, nullptr, false);
+  if (end.value().status != 0 || json.is_discarded()) {
+    return Error{fmt::format("kfdlab_bench ended with status {}: {}", end.value().status, messages)};
+  }
+  json["device_process_bytes"] = device_process_bytes();
+  return json;
+}
+
+Result<nlohmann::json> bench_kernel(const std::string& name, const BenchArguments& arguments, const fs::path& logs,
+                                    judge::Interrupt* interrupt) {
+  VmOptions options;
+  KFDLAB_TRY(apply_common_options(arguments.common, options));
+  auto kernel = prepare_kernel(name, {.modules = arguments.common.modules, .need_modules = true,
+                                      .verbose = arguments.common.verbose});
+  KFDLAB_TRY(kernel);
+  options.kernel = kernel.take();
+  options.log_dir = logs / options.kernel.release;
+  options.amdgpu_params.push_back("enable_test_ioctls=1");
+  auto vm = Vm::boot(options);
+  KFDLAB_TRY(vm);
+  interrupt->add(vm.value().get());
+  auto json = run_bench(vm.value().get());
+  interrupt->remove(vm.value().get());
+  KFDLAB_TRY(vm.value()->shutdown());
+  KFDLAB_TRY(json);
+  json.value()["kernel"] = name;
+  json.value()["release"] = options.kernel.release;
+  json.value()["accel"] = vm.value()->accelerator();
+  return json;
+}
+
+void print_bench(const nlohmann::json& json) {
+  const auto& metadata = json.contains("metadata") ? json.at("metadata") : nlohmann::json::object();
+  const double resident = judge::json_number(metadata, "resident_bytes");
+  const double held = judge::json_number(metadata, "vmalloc_bytes") + judge::json_number(metadata, "slab_growth_bytes");
+  fmt::print("{} ({})\n{}", judge::json_text(json, "release"), judge::json_text(json, "accel"), bench::table(json));
+  fmt::print("driver metadata: {} KiB with {} resident in VRAM ({:.2f} %)\n", static_cast<std::uint64_t>(held) >> 10,
+             bench::size_text(static_cast<std::uint64_t>(resident)), resident > 0 ? held / resident * 100 : 0);
+  fmt::print("device process: {:.1f} MiB beyond its shared mappings\n\n",
+             judge::json_number(json, "device_process_bytes") / (1 << 20));
+  std::fflush(stdout);
+}
+
+int bench_all(const BenchArguments& arguments) {
+  const auto names = expand_kernel_names(arguments.kernels);
+  auto logs = TemporaryDirectory::create(fs::temp_directory_path());
+  if (!names || !logs) {
+    fmt::print(stderr, "kfdlab: {}\n", names ? logs.error().message : names.error().message);
+    return names ? kHarnessStatus : kUsageStatus;
+  }
+  nlohmann::json runs = nlohmann::json::array();
+  judge::Interrupt interrupt;
+  for (const std::string& name : names.value()) {
+    const auto json = bench_kernel(name, arguments, logs.value().path(), &interrupt);
+    if (interrupt.signal() != 0) {
+      return 128 + interrupt.signal();
+    }
+    if (!json) {
+      fmt::print(stderr, "kfdlab: {}\n", json.error().message);
+      logs.value().keep();
+      return kHarnessStatus;
+    }
+    print_bench(json.value());
+    runs.push_back(json.value());
+  }
+  fmt::print("\"of memcpy\" and \"of pin RAM\": 1 is as fast; \"of loop\": times as fast as copying page by page with the CPU.\n");
+  if (!arguments.json.empty()) {
+    const nlohmann::json report = {{"schema", 1}, {"runs", runs}, {"environment", report::environment_versions()}};
+    if (const auto status = write_file_atomically(arguments.json, report.dump(2) + "\n"); !status.ok()) {
+      fmt::print(stderr, "kfdlab: {}\n", status.error().message);
+      return kHarnessStatus;
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> setup_bench(CLI::App& app) {
+  auto arguments = std::make_shared<BenchArguments>();
+  app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")->allow_extra_args(false);
+  app.add_option("--json", arguments->json, "write the measurements as JSON");
+  add_common_options(app, arguments->common);
+  return [arguments] { return bench_all(*arguments); };
+}
+
+}  // namespace kfdlab
