@@ -122,7 +122,8 @@ int bench_all(const BenchArguments& arguments) {
     print_bench(json.value());
     runs.push_back(json.value());
   }
-  fmt::print("\"of memcpy\" and \"of pin RAM\": 1 is as fast; \"of loop\": times as fast as copying page by page with the CPU.\n");
+  fmt::print("\"over X\": how many times as fast as X, in the same run. CPU: the same calls with CPU copies; loop: CPU copies and one\n"
+             "call per page; RAM: a long-term pin of pages that are in RAM already.\n");
   if (!arguments.json.empty()) {
     const nlohmann::json report = {{"schema", 1}, {"runs", runs}, {"environment", report::environment_versions()}};
     if (const auto status = write_file_atomically(arguments.json, report.dump(2) + "\n"); !status.ok()) {

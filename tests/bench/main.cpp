@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -23,7 +24,8 @@ namespace kfdlab::bench {
 namespace {
 
 constexpr std::uint64_t kSizes[] = {4ull << 10, 64ull << 10, 1ull << 20, 16ull << 20, 64ull << 20, 256ull << 20};
-constexpr std::uint64_t kLargestLoop = 64ull << 20;  // page by page, 256 MiB tell nothing that 64 MiB do not
+constexpr std::uint64_t kLargestCpu = 64ull << 20;   // beyond this the slow ways tell nothing new
+constexpr std::uint64_t kLargestLoop = 16ull << 20;
 constexpr std::uint64_t kSeed = 7;
 constexpr GupFlavour kLongterm{KFDLAB_GUP_FAST, KFDLAB_GUP_PIN | KFDLAB_GUP_LONGTERM | KFDLAB_GUP_WRITE};
 
@@ -81,9 +83,13 @@ class Bench {
     }
   }
 
-  void prefetch(const Buffer& buffer, std::uint32_t location) const {
-    if (const int error = kfd_.svm_prefetch(buffer.address(), buffer.size(), location)) {
-      give_up(std::string("prefetch: ") + std::strerror(error));
+  // In calls of at most `pages_per_call` pages.
+  void prefetch(const Buffer& buffer, std::uint32_t location, std::size_t pages_per_call) const {
+    for (std::size_t first = 0; first < buffer.npages(); first += pages_per_call) {
+      const std::size_t count = std::min(pages_per_call, buffer.npages() - first);
+      if (const int error = kfd_.svm_prefetch(buffer.page_address(first), count * kPageSize, location)) {
+        give_up(std::string("prefetch: ") + std::strerror(error));
+      }
     }
   }
 
@@ -96,12 +102,15 @@ class Bench {
     Buffer buffer(bytes / kPageSize);
     fill_pattern(buffer.bytes(), kSeed);
     measure_memcpy(buffer);
-    measure_migration(buffer, "to_vram", "to_ram");
-    if (bytes <= kLargestLoop) {
-      copy_mode(true);
-      measure_migration(buffer, "to_vram_loop", "to_ram_loop");
-      copy_mode(false);
+    measure_migration(buffer, "to_vram", "to_ram", buffer.npages());
+    copy_mode(true);
+    if (bytes <= kLargestCpu) {
+      measure_migration(buffer, "to_vram_cpu", "to_ram_cpu", buffer.npages());
     }
+    if (bytes <= kLargestLoop) {
+      measure_migration(buffer, "to_vram_loop", "to_ram_loop", 1);
+    }
+    copy_mode(false);
     measure_pins(buffer);
     const std::string wrong = pattern_error(buffer.bytes(), kSeed);
     if (!wrong.empty()) {
@@ -119,19 +128,19 @@ class Bench {
     add("memcpy", from.size(), std::move(times));
   }
 
-  void measure_migration(const Buffer& buffer, const char* there_name, const char* back_name) {
+  void measure_migration(const Buffer& buffer, const char* there_name, const char* back_name, std::size_t pages_per_call) {
     std::vector<double> there;
     std::vector<double> back;
     const std::uint64_t slab = unreclaimable_slab_bytes();
     const kfdlab_test_counters before = counters();
     for (unsigned i = 0; i < repeats_for(buffer.size()); ++i) {
-      there.push_back(microseconds([&] { prefetch(buffer, gpu_id_); }));
+      there.push_back(microseconds([&] { prefetch(buffer, gpu_id_, pages_per_call); }));
       if (i == 0) {
         metadata_ = {{"vmalloc_bytes", module_vmalloc_bytes()},
                      {"slab_growth_bytes", std::max<std::int64_t>(0, static_cast<std::int64_t>(unreclaimable_slab_bytes() - slab))},
                      {"resident_bytes", buffer.size()}};
       }
-      back.push_back(microseconds([&] { prefetch(buffer, kSvmSystem); }));
+      back.push_back(microseconds([&] { prefetch(buffer, kSvmSystem, pages_per_call); }));
     }
     const kfdlab_test_counters after = counters();
     const std::uint64_t expected = buffer.npages() * there.size();
@@ -150,7 +159,7 @@ class Bench {
     std::vector<double> vram;
     for (unsigned i = 0; i < repeats_for(buffer.size()); ++i) {
       ram.push_back(pin_us(buffer));
-      prefetch(buffer, gpu_id_);
+      prefetch(buffer, gpu_id_, buffer.npages());
       vram.push_back(pin_us(buffer));
     }
     add("pin_ram", buffer.size(), std::move(ram));

@@ -12,7 +12,8 @@
 namespace kfdlab::bench {
 
 struct Measurement {
-  std::string operation;  // "memcpy", "to_vram", "to_ram", "to_vram_loop", "to_ram_loop", "pin_ram", "pin_vram"
+  std::string operation;  // "memcpy", "to_vram", "to_ram", "pin_ram", "pin_vram"; with _cpu: CPU copies
+                          // instead of the device's; with _loop: CPU copies and one call per page
   std::uint64_t bytes = 0;
   unsigned repeats = 0;
   double median_us = 0;

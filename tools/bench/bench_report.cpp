@@ -62,15 +62,16 @@ std::string size_text(std::uint64_t bytes) {
 std::string table(const nlohmann::json& bench) {
   std::set<std::uint64_t> sizes;
   const Medians medians = medians_of(bench, &sizes);
-  std::string text = fmt::format("{:>8} | {:>10} | {:>10} {:>8} {:>8} | {:>10} {:>8} {:>8} | {:>10} {:>10} {:>8}\n", "",
-                                 "memcpy", "to VRAM", "of", "of", "to RAM", "of", "of", "pin RAM", "pin VRAM", "of pin");
-  text += fmt::format("{:>8} | {:>10} | {:>10} {:>8} {:>8} | {:>10} {:>8} {:>8} | {:>10} {:>10} {:>8}\n", "size", "pages/s",
-                      "pages/s", "memcpy", "loop", "pages/s", "memcpy", "loop", "pages/s", "pages/s", "RAM");
+  constexpr char kRow[] = "{:>8} | {:>9} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>9} {:>6}\n";
+  std::string text = fmt::format(kRow, "", "memcpy", "to VRAM", "over", "over", "over", "to RAM", "over", "over", "over",
+                                 "pin RAM", "pin VRAM", "over");
+  text += fmt::format(kRow, "size", "pages/s", "pages/s", "memcpy", "CPU", "loop", "pages/s", "memcpy", "CPU", "loop", "pages/s",
+                      "pages/s", "RAM");
   for (const std::uint64_t bytes : sizes) {
-    text += fmt::format("{:>8} | {:>10} | {:>10} {:>8} {:>8} | {:>10} {:>8} {:>8} | {:>10} {:>10} {:>8}\n",
-                        size_text(bytes), rate(medians, "memcpy", bytes), rate(medians, "to_vram", bytes),
-                        ratio(medians, "to_vram", "memcpy", bytes), ratio(medians, "to_vram", "to_vram_loop", bytes),
-                        rate(medians, "to_ram", bytes), ratio(medians, "to_ram", "memcpy", bytes),
+    text += fmt::format(kRow, size_text(bytes), rate(medians, "memcpy", bytes), rate(medians, "to_vram", bytes),
+                        ratio(medians, "to_vram", "memcpy", bytes), ratio(medians, "to_vram", "to_vram_cpu", bytes),
+                        ratio(medians, "to_vram", "to_vram_loop", bytes), rate(medians, "to_ram", bytes),
+                        ratio(medians, "to_ram", "memcpy", bytes), ratio(medians, "to_ram", "to_ram_cpu", bytes),
                         ratio(medians, "to_ram", "to_ram_loop", bytes), rate(medians, "pin_ram", bytes),
                         rate(medians, "pin_vram", bytes), ratio(medians, "pin_vram", "pin_ram", bytes));
   }
