@@ -28,29 +28,17 @@ struct Ioctl {
   bool in;  // the driver reads the structure
 };
 
-#define KFDLAB_IOCTL(name) Ioctl{#name, AMDKFD_IOC_##name, (_IOC_DIR(AMDKFD_IOC_##name) & _IOC_WRITE) != 0}
+#define KFDLAB_IOCTL(name) \
+  Ioctl { #name, AMDKFD_IOC_##name, (_IOC_DIR(AMDKFD_IOC_##name) & _IOC_WRITE) != 0 }
 
 constexpr std::array kIoctls = {
-    KFDLAB_IOCTL(GET_VERSION),
-    KFDLAB_IOCTL(SET_MEMORY_POLICY),
-    KFDLAB_IOCTL(GET_CLOCK_COUNTERS),
-    KFDLAB_IOCTL(CREATE_EVENT),
-    KFDLAB_IOCTL(DESTROY_EVENT),
-    KFDLAB_IOCTL(SET_EVENT),
-    KFDLAB_IOCTL(RESET_EVENT),
-    KFDLAB_IOCTL(WAIT_EVENTS),
-    KFDLAB_IOCTL(SET_SCRATCH_BACKING_VA),
-    KFDLAB_IOCTL(GET_TILE_CONFIG),
-    KFDLAB_IOCTL(SET_TRAP_HANDLER),
-    KFDLAB_IOCTL(GET_PROCESS_APERTURES_NEW),
-    KFDLAB_IOCTL(ACQUIRE_VM),
-    KFDLAB_IOCTL(ALLOC_MEMORY_OF_GPU),
-    KFDLAB_IOCTL(FREE_MEMORY_OF_GPU),
-    KFDLAB_IOCTL(MAP_MEMORY_TO_GPU),
-    KFDLAB_IOCTL(UNMAP_MEMORY_FROM_GPU),
-    KFDLAB_IOCTL(SVM),
-    KFDLAB_IOCTL(SET_XNACK_MODE),
-    KFDLAB_IOCTL(AVAILABLE_MEMORY),
+    KFDLAB_IOCTL(GET_VERSION),       KFDLAB_IOCTL(SET_MEMORY_POLICY),     KFDLAB_IOCTL(GET_CLOCK_COUNTERS),
+    KFDLAB_IOCTL(CREATE_EVENT),      KFDLAB_IOCTL(DESTROY_EVENT),         KFDLAB_IOCTL(SET_EVENT),
+    KFDLAB_IOCTL(RESET_EVENT),       KFDLAB_IOCTL(WAIT_EVENTS),           KFDLAB_IOCTL(SET_SCRATCH_BACKING_VA),
+    KFDLAB_IOCTL(GET_TILE_CONFIG),   KFDLAB_IOCTL(SET_TRAP_HANDLER),      KFDLAB_IOCTL(GET_PROCESS_APERTURES_NEW),
+    KFDLAB_IOCTL(ACQUIRE_VM),        KFDLAB_IOCTL(ALLOC_MEMORY_OF_GPU),   KFDLAB_IOCTL(FREE_MEMORY_OF_GPU),
+    KFDLAB_IOCTL(MAP_MEMORY_TO_GPU), KFDLAB_IOCTL(UNMAP_MEMORY_FROM_GPU), KFDLAB_IOCTL(SVM),
+    KFDLAB_IOCTL(SET_XNACK_MODE),    KFDLAB_IOCTL(AVAILABLE_MEMORY),
 };
 
 unsigned long with_size(unsigned long command, std::size_t size) {
@@ -124,8 +112,8 @@ TEST_F(KfdAbi, UnknownNumberIsEnotty) {
 
 TEST_F(KfdAbi, IoctlOfAmdWithoutSupportIsEopnotsupp) {
   std::array<std::byte, 256> memory{};
-  for (const unsigned number : {0x02, 0x03, 0x06, 0x07, 0x0d, 0x0e, 0x0f, 0x10, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f,
-                                0x22}) {
+  for (const unsigned number :
+       {0x02, 0x03, 0x06, 0x07, 0x0d, 0x0e, 0x0f, 0x10, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x22}) {
     EXPECT_EQ(kfd().raw(_IOC(_IOC_READ | _IOC_WRITE, AMDKFD_IOCTL_BASE, number, 88), memory.data()), EOPNOTSUPP)
         << "number " << number;
   }

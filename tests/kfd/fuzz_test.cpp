@@ -90,8 +90,8 @@ int call_at_random(std::uint64_t seed, std::uint32_t gpu_id, int render) {
     const auto number = static_cast<unsigned>(words.number(0x28));
     const auto size = words.number(4) != 0 ? 8 * words.number(14) : words.number(sizeof argument);
     tame(number, &argument);
-    const int error = client.value().raw(_IOC(_IOC_READ | _IOC_WRITE, AMDKFD_IOCTL_BASE, number, size),
-                                         argument.data());
+    const int error =
+        client.value().raw(_IOC(_IOC_READ | _IOC_WRITE, AMDKFD_IOCTL_BASE, number, size), argument.data());
     // Internal retries never leave the driver.
     if (error == EAGAIN || error == ENODEV || error > 133) {
       return 2;

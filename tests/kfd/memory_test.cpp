@@ -132,8 +132,8 @@ TEST_F(KfdMemory, VramOfTheLastOwnerIsNotSeenByTheNext) {
   for (int round = 0; round < 3; ++round) {
     KfdAlloc alloc = request(va(), size, kVram | kPublic | kWritable);
     ASSERT_EQ(kfd().alloc(&alloc), 0);
-    void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(),
-                      static_cast<off_t>(alloc.mmap_offset));
+    void* at =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(), static_cast<off_t>(alloc.mmap_offset));
     ASSERT_NE(at, MAP_FAILED);
     const std::span<std::byte> bytes(static_cast<std::byte*>(at), size);
     for (std::size_t i = 0; i < size; i += 256) {
@@ -217,8 +217,8 @@ TEST_F(KfdMemory, UserPointerMustBeMappedMemory) {
 TEST_F(KfdMemory, DeviceMappingIsNoUserPointer) {
   KfdAlloc vram = request(va(), kMiB, kVram | kPublic | kWritable);
   ASSERT_EQ(kfd().alloc(&vram), 0);
-  void* view = ::mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(),
-                      static_cast<off_t>(vram.mmap_offset));
+  void* view =
+      ::mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(), static_cast<off_t>(vram.mmap_offset));
   ASSERT_NE(view, MAP_FAILED);
   KfdAlloc alloc = request(va(8 * kMiB), kMiB, kUserptr | kWritable);
   alloc.mmap_offset = reinterpret_cast<std::uintptr_t>(view);
@@ -384,8 +384,8 @@ TEST_F(KfdMemory, LastCloseFreesWhatWasNot) {
 TEST_F(KfdMemory, MappingKeptOverFreeStaysReadable) {
   KfdAlloc alloc = request(va(), kMiB, kVram | kPublic | kWritable);
   ASSERT_EQ(kfd().alloc(&alloc), 0);
-  void* view = ::mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(),
-                      static_cast<off_t>(alloc.mmap_offset));
+  void* view =
+      ::mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(), static_cast<off_t>(alloc.mmap_offset));
   ASSERT_NE(view, MAP_FAILED);
   const std::span<std::byte> bytes(static_cast<std::byte*>(view), kMiB);
   fill_pattern(bytes, 9);

@@ -110,14 +110,43 @@ TEST_F(KfdTopology, GpuIdsAreSixteenBitAndDifferent) {
 TEST_F(KfdTopology, GpuNodeHasEveryKeyTheThunkKnows) {
   for (const unsigned node : gpu_nodes()) {
     const auto gpu = node_properties(node);
-    for (const char* key :
-         {"cpu_cores_count", "simd_count", "mem_banks_count", "caches_count", "io_links_count", "p2p_links_count",
-          "cpu_core_id_base", "simd_id_base", "capability", "debug_prop", "max_waves_per_simd", "lds_size_in_kb",
-          "gds_size_in_kb", "num_gws", "wave_front_size", "array_count", "simd_arrays_per_engine", "cu_per_simd_array",
-          "simd_per_cu", "max_slots_scratch_cu", "fw_version", "sdma_fw_version", "vendor_id", "device_id",
-          "location_id", "domain", "max_engine_clk_fcompute", "max_engine_clk_ccompute", "local_mem_size",
-          "drm_render_minor", "hive_id", "unique_id", "num_sdma_engines", "num_sdma_xgmi_engines",
-          "num_sdma_queues_per_engine", "num_cp_queues", "gfx_target_version"}) {
+    for (const char* key : {"cpu_cores_count",
+                            "simd_count",
+                            "mem_banks_count",
+                            "caches_count",
+                            "io_links_count",
+                            "p2p_links_count",
+                            "cpu_core_id_base",
+                            "simd_id_base",
+                            "capability",
+                            "debug_prop",
+                            "max_waves_per_simd",
+                            "lds_size_in_kb",
+                            "gds_size_in_kb",
+                            "num_gws",
+                            "wave_front_size",
+                            "array_count",
+                            "simd_arrays_per_engine",
+                            "cu_per_simd_array",
+                            "simd_per_cu",
+                            "max_slots_scratch_cu",
+                            "fw_version",
+                            "sdma_fw_version",
+                            "vendor_id",
+                            "device_id",
+                            "location_id",
+                            "domain",
+                            "max_engine_clk_fcompute",
+                            "max_engine_clk_ccompute",
+                            "local_mem_size",
+                            "drm_render_minor",
+                            "hive_id",
+                            "unique_id",
+                            "num_sdma_engines",
+                            "num_sdma_xgmi_engines",
+                            "num_sdma_queues_per_engine",
+                            "num_cp_queues",
+                            "gfx_target_version"}) {
       EXPECT_TRUE(gpu.contains(key)) << "node " << node << ": " << key;
     }
   }

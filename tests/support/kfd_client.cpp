@@ -225,8 +225,7 @@ int KfdClient::svm_prefetch(uint64_t start, uint64_t size, uint32_t location) co
 std::vector<uint32_t> kfd_gpu_ids() {
   std::error_code error;
   std::map<unsigned long, uint32_t> by_node;
-  for (const auto& node :
-       std::filesystem::directory_iterator("/sys/devices/virtual/kfd/kfd/topology/nodes", error)) {
+  for (const auto& node : std::filesystem::directory_iterator("/sys/devices/virtual/kfd/kfd/topology/nodes", error)) {
     uint32_t gpu_id = 0;
     if (std::ifstream(node.path() / "gpu_id") >> gpu_id && gpu_id != 0) {
       by_node[std::stoul(node.path().filename().string())] = gpu_id;
