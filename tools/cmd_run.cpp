@@ -12,8 +12,7 @@ namespace kfdlab {
 std::function<int()> setup_run(CLI::App& app) {
   auto command = std::make_shared<UserCommand>();
   add_user_command_options(app, *command);
-  app.add_option("command", command->argv, "the command and its arguments")->required();
-  app.positionals_at_end();
+  add_command_words(app, *command);
   return [command] { return run_user_command(*command); };
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kfdlab: parses the command line, starts one subcommand and returns its status.
+#include <fcntl.h>
+
 #include <csignal>
 #include <functional>
 #include <memory>
@@ -8,7 +10,21 @@
 
 #include "tools/commands.h"
 
+namespace {
+
+// With one of 0, 1 and 2 closed, the next file opened would become somebody's standard output.
+void open_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) {
+      static_cast<void>(::open("/dev/null", O_RDWR));  // the lowest free number: fd
+    }
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  open_standard_descriptors();
   // A closed pipe is an error to report or forward (run), never a reason to leave a VM behind.
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{"AMD's KFD shared virtual memory on an unmodified kernel, without the GPU.", "kfdlab"};

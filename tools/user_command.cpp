@@ -163,4 +163,23 @@ void add_user_command_options(CLI::App& app, UserCommand& command) {
   add_common_options(app, command.common);
 }
 
+void add_command_words(CLI::App& app, UserCommand& command) {
+  // CLI11 rewrites a word like [1,2] when it belongs to an option, so the words go to no option: this one, for the
+  // help text and so that "--" stays with this subcommand, accepts none of them.
+  app.add_option("command", "the command and its arguments")->check([](const std::string&) { return std::string("not here"); });
+  app.validate_positionals();
+  app.prefix_command();
+  app.parse_complete_callback([&app, &command] {
+    command.argv = app.remaining();
+    if (!command.argv.empty() && command.argv.front() == "--") {
+      command.argv.erase(command.argv.begin());
+    } else if (!command.argv.empty() && command.argv.front().starts_with('-')) {
+      throw CLI::ExtrasError({command.argv.front()});
+    }
+    if (command.argv.empty()) {
+      throw CLI::RequiredError("the command to run");
+    }
+  });
+}
+
 }  // namespace kfdlab

@@ -28,4 +28,7 @@ struct UserCommand {
 // Adds the options `run` and `shell` share.
 void add_user_command_options(CLI::App& app, UserCommand& command);
 
+// Everything from the first word that is not an option on (or behind a first "--") is the command's, untouched.
+void add_command_words(CLI::App& app, UserCommand& command);
+
 }  // namespace kfdlab
