@@ -123,8 +123,8 @@ class GupTest : public testing::Test {
 
 // Registers Test once per case as "suite.rule/case".
 template <typename Test>
-bool register_gup_tests(const char* suite, const std::string& rule, const std::vector<GupCase>& cases,
-                        const char* file, int line) {
+bool register_gup_tests(const char* suite, const std::string& rule, const std::vector<GupCase>& cases, const char* file,
+                        int line) {
   for (const GupCase& gup_case : cases) {
     testing::RegisterTest(suite, (rule + "/" + gup_case.name).c_str(), nullptr, nullptr, file, line,
                           [gup_case]() -> GupTest* {
@@ -139,19 +139,19 @@ bool register_gup_tests(const char* suite, const std::string& rule, const std::v
 }  // namespace kfdlab
 
 // A test of suite `suite` for each case that `selection()` gives.
-#define GUP_TEST_EACH(suite, rule, selection)                                                              \
-  class suite##_##rule : public kfdlab::GupTest {                                                          \
-    void TestBody() override;                                                                              \
-  };                                                                                                       \
-  [[maybe_unused]] const bool suite##_##rule##_registered =                                                \
-      kfdlab::register_gup_tests<suite##_##rule>(#suite, #rule, selection(), __FILE__, __LINE__);          \
+#define GUP_TEST_EACH(suite, rule, selection)                                                     \
+  class suite##_##rule : public kfdlab::GupTest {                                                 \
+    void TestBody() override;                                                                     \
+  };                                                                                              \
+  [[maybe_unused]] const bool suite##_##rule##_registered =                                       \
+      kfdlab::register_gup_tests<suite##_##rule>(#suite, #rule, selection(), __FILE__, __LINE__); \
   void suite##_##rule::TestBody()
 
 // The same without parameters; TEST_F would give the suite another fixture than GUP_TEST_EACH does.
-#define GUP_TEST(suite, rule)                                                                              \
-  class suite##_##rule : public kfdlab::GupTest {                                                          \
-    void TestBody() override;                                                                              \
-  };                                                                                                       \
-  [[maybe_unused]] const testing::TestInfo* const suite##_##rule##_registered = testing::RegisterTest(     \
+#define GUP_TEST(suite, rule)                                                                                        \
+  class suite##_##rule : public kfdlab::GupTest {                                                                    \
+    void TestBody() override;                                                                                        \
+  };                                                                                                                 \
+  [[maybe_unused]] const testing::TestInfo* const suite##_##rule##_registered = testing::RegisterTest(               \
       #suite, #rule, nullptr, nullptr, __FILE__, __LINE__, []() -> kfdlab::GupTest* { return new suite##_##rule; }); \
   void suite##_##rule::TestBody()

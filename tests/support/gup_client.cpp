@@ -41,8 +41,8 @@ std::string GupFlavour::name() const {
 
 std::vector<GupFlavour> gup_flavours() {
   std::vector<GupFlavour> flavours;
-  for (const std::uint32_t path : {KFDLAB_GUP_FAST, KFDLAB_GUP_SLOW, KFDLAB_GUP_UNLOCKED, KFDLAB_GUP_REMOTE,
-                                   KFDLAB_GUP_FAST_ONLY}) {
+  for (const std::uint32_t path :
+       {KFDLAB_GUP_FAST, KFDLAB_GUP_SLOW, KFDLAB_GUP_UNLOCKED, KFDLAB_GUP_REMOTE, KFDLAB_GUP_FAST_ONLY}) {
     for (const std::uint32_t kind : {0u, KFDLAB_GUP_PIN, KFDLAB_GUP_PIN | KFDLAB_GUP_LONGTERM}) {
       if ((path == KFDLAB_GUP_FAST_ONLY && kind != 0) ||
           (path == KFDLAB_GUP_UNLOCKED && (kind & KFDLAB_GUP_LONGTERM) != 0 && !kernel_at_least(6, 3))) {

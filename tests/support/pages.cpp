@@ -70,8 +70,8 @@ std::vector<FrameRange> virtual_gpu_vram() {
 }  // namespace
 
 std::string to_string(const PageCensus& census) {
-  return std::to_string(census.vram) + " VRAM, " + std::to_string(census.ram) + " RAM, " +
-         std::to_string(census.none) + " none";
+  return std::to_string(census.vram) + " VRAM, " + std::to_string(census.ram) + " RAM, " + std::to_string(census.none) +
+         " none";
 }
 
 void PrintTo(const PageCensus& census, std::ostream* out) { *out << to_string(census); }

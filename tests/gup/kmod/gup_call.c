@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The flavours of get_user_pages(): the only file that knows GUP's functions, their FOLL_ flags and how they
- * differ between kernels. It makes exactly one GUP call per request and hands its result back untouched, since
- * that call is what the suite judges.
+ * The flavours of get_user_pages(): the only file that knows GUP's functions, their FOLL_ flags and
+ * how they differ between kernels. It makes exactly one GUP call per request and hands its result
+ * back untouched, since that call is what the suite judges.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -18,7 +18,7 @@
 static bool drop_longterm;
 module_param(drop_longterm, bool, 0444);
 MODULE_PARM_DESC(drop_longterm,
-		 "Leave FOLL_LONGTERM out of every call: a negative control that the test suite must notice");
+		 "Leave FOLL_LONGTERM out of every call: a control that the suite must notice");
 
 #define GUP_FLAGS_KNOWN	(KFDLAB_GUP_PIN | KFDLAB_GUP_LONGTERM | KFDLAB_GUP_WRITE)
 
@@ -72,7 +72,7 @@ static unsigned int to_foll(u32 flags)
 	return foll;
 }
 
-/* The functions below hold the mmap lock for read; none hands it to GUP to drop, as 6.1 forbids with LONGTERM. */
+/* Under the mmap lock, which GUP is never allowed to drop: 6.1 forbids that with LONGTERM. */
 static long call_slow(const struct gup_call *call, unsigned int foll, struct page **pages)
 {
 #ifdef KCOMPAT_HAVE_GUP_WITHOUT_VMAS
@@ -157,7 +157,8 @@ out_put:
 }
 
 /* Functions that take the mmap lock themselves, or never. */
-static long run_self_locking(const struct gup_call *call, unsigned int foll, struct page **pages, u64 *ns)
+static long run_self_locking(const struct gup_call *call, unsigned int foll, struct page **pages,
+			     u64 *ns)
 {
 	bool pin = call->flags & KFDLAB_GUP_PIN;
 	long got;

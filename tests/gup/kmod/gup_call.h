@@ -17,13 +17,14 @@ struct gup_call {
 };
 
 /*
- * Is this a flavour of this kernel, over a sane range? 0, -EINVAL or -EOPNOTSUPP. Only the shape is checked:
- * whether anything is mapped there is GUP's to say.
+ * Is this a flavour of this kernel, over a sane range? 0, -EINVAL or -EOPNOTSUPP. Only the shape is
+ * checked: whether anything is mapped there is GUP's to say.
  */
 int gup_call_check(const struct gup_call *call);
 /*
- * Make the call. Returns what GUP returned: pages taken (perhaps fewer than asked for) or a negative errno;
- * -ESRCH when the remote process is gone. *ns gets the duration of the GUP function itself. Context: may sleep.
+ * Make the call. Returns what GUP returned: pages taken (perhaps fewer than asked for) or a
+ * negative errno; -ESRCH when the remote process is gone. *ns gets the duration of the GUP function
+ * itself. Context: may sleep.
  */
 long gup_call_run(const struct gup_call *call, struct page **pages, u64 *ns);
 

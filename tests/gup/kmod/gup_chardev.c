@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/kfdlab_gup: holds belong to the open file that made them and are released with it, however its process
- * ends. What one file can make the kernel keep is bounded: KFDLAB_GUP_MAX_PAGES over all its holds. GUP itself
- * runs without the file's lock, so that threads of one file really pin at the same time.
+ * /dev/kfdlab_gup: holds belong to the open file that made them and are released with it, however
+ * its process ends. What one file can make the kernel keep is bounded: KFDLAB_GUP_MAX_PAGES over
+ * all its holds. GUP itself runs without the file's lock, so that threads of one file really pin at
+ * the same time.
  */
 #include <linux/capability.h>
 #include <linux/err.h>
@@ -21,7 +22,7 @@
 struct gup_file {
 	struct mutex lock;	/* protects all below; never held across a GUP call */
 	struct idr holds;	/* id -> hold; NULL while its GUP call still runs */
-	unsigned long npages;	/* over all holds, as asked for: a short count is not known before the call */
+	unsigned long npages;	/* of all holds, as asked for: a short count comes later */
 };
 
 /* Reserve an id and the right to hold @npages. Returns the id or an errno. */
@@ -92,7 +93,7 @@ static long ioctl_hold(struct gup_file *file, void __user *arg)
 	req.held = hold->npages;
 	req.vram = hold->vram;
 	req.ns = hold->ns;
-	/* Before publishing: until then no other thread can release the hold under this error path. */
+	/* Before publishing: until then no other thread can release the hold under this path. */
 	if (copy_to_user(arg, &req, sizeof(req))) {
 		err = -EFAULT;
 		goto err_destroy;
@@ -124,7 +125,7 @@ static long ioctl_release(struct gup_file *file, void __user *arg)
 		mutex_unlock(&file->lock);
 		return -ENOENT;
 	}
-	/* A page held for reading only may belong to a file nobody may write: it is not ours to dirty. */
+	/* A page held for reading may belong to a file nobody may write: not ours to dirty. */
 	if (req.dirty && !(hold->flags & KFDLAB_GUP_WRITE)) {
 		mutex_unlock(&file->lock);
 		return -EPERM;
@@ -152,7 +153,8 @@ static long ioctl_access(struct gup_file *file, void __user *arg)
 		return -EINTR;
 	hold = idr_find(&file->holds, req.id);
 	if (hold)
-		err = gup_hold_access(hold, req.offset, req.size, u64_to_user_ptr(req.buf), req.write);
+		err = gup_hold_access(hold, req.offset, req.size, u64_to_user_ptr(req.buf),
+				      req.write);
 	mutex_unlock(&file->lock);
 	return err;
 }
@@ -178,7 +180,7 @@ static int gup_open(struct inode *inode, struct file *filp)
 {
 	struct gup_file *file;
 
-	/* Pins of any size outside RLIMIT_MEMLOCK, and other processes' pages: never for ordinary users. */
+	/* Pins beyond RLIMIT_MEMLOCK, of anybody's pages: never for ordinary users. */
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
@@ -196,7 +198,7 @@ static int gup_release(struct inode *inode, struct file *filp)
 	struct gup_hold *hold;
 	int id;
 
-	/* The last reference to the file: no ioctl runs any more, so every reserved id has its hold. */
+	/* The last reference to the file: no ioctl runs, so every reserved id has its hold. */
 	idr_for_each_entry(&file->holds, hold, id)
 		gup_hold_destroy(hold, false);
 	idr_destroy(&file->holds);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Holds: who owns page references between a GUP call and their release. A reference is given back exactly once
- * and by the function that matches how it was taken (unpin for FOLL_PIN, put for FOLL_GET).
+ * Holds: who owns page references between a GUP call and their release. A reference is given back
+ * exactly once and by the function that matches how it was taken (unpin for FOLL_PIN, put for
+ * FOLL_GET).
  */
 #include <linux/err.h>
 #include <linux/highmem.h>
@@ -83,8 +84,9 @@ void gup_hold_destroy(struct gup_hold *hold, bool dirty)
 {
 	unsigned long first;
 
+	dirty |= hold->written;
 	for (first = 0; first < hold->npages; first += PAGES_PER_TURN) {
-		put_run(hold, first, min(PAGES_PER_TURN, hold->npages - first), dirty || hold->written);
+		put_run(hold, first, min(PAGES_PER_TURN, hold->npages - first), dirty);
 		cond_resched();
 	}
 	kvfree(hold->pages);
@@ -92,10 +94,11 @@ void gup_hold_destroy(struct gup_hold *hold, bool dirty)
 }
 
 /*
- * Writes go through @bounce: a failing copy_from_user() clears what it could not fill, and held pages are the
- * last place for that.
+ * Writes go through @bounce: a failing copy_from_user() clears what it could not fill, and held
+ * pages are the last place for that.
  */
-static int copy_page_part(struct page *page, size_t in_page, size_t bytes, void __user *buf, void *bounce)
+static int copy_page_part(struct page *page, size_t in_page, size_t bytes, void __user *buf,
+			  void *bounce)
 {
 	if (bounce) {
 		if (copy_from_user(bounce, buf, bytes))
@@ -133,7 +136,8 @@ int gup_hold_access(struct gup_hold *hold, u64 offset, u64 size, void __user *bu
 		size_t in_page = offset_in_page(offset);
 		size_t bytes = min_t(u64, PAGE_SIZE - in_page, size);
 
-		err = copy_page_part(hold->pages[offset >> PAGE_SHIFT], in_page, bytes, buf, bounce);
+		err = copy_page_part(hold->pages[offset >> PAGE_SHIFT], in_page, bytes, buf,
+				     bounce);
 		if (err)
 			break;
 		if (signal_pending(current)) {
