@@ -10,7 +10,7 @@
  *
  * Nothing here fails the caller. Pages of other kinds stay where they are: file and shared memory,
  * KSM pages (one would carry other processes' mappings into VRAM), other drivers' device pages,
- * pages somebody holds.
+ * pages somebody holds, and on kernels so far huge pages that are mapped page by page.
  */
 #include <linux/delay.h>
 #include <linux/ksm.h>

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// Kinds of memory that prefetch must treat with care: merged pages, memory somebody else fills in, charged memory.
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "tests/kfd/svm_fixture.h"
+
+namespace kfdlab {
+namespace {
+
+constexpr uint64_t kSeed = 11;
+
+class SvmKinds : public SvmTest {};
+
+// The number in a file of /proc, /sys or a cgroup; -1: cannot be read.
+int64_t number_in(const std::string& path) {
+  std::ifstream file(path);
+  int64_t value = -1;
+  return file >> value ? value : -1;
+}
+
+bool write_to(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  return static_cast<bool>(file << text << std::flush);
+}
+
+// KSM runs while this lives, and unmerges everything at the end.
+class Merging {
+ public:
+  Merging() : works_(write_to("/sys/kernel/mm/ksm/pages_to_scan", "2000") &&
+                     write_to("/sys/kernel/mm/ksm/sleep_millisecs", "5") && write_to("/sys/kernel/mm/ksm/run", "1")) {}
+  Merging(const Merging&) = delete;
+  Merging& operator=(const Merging&) = delete;
+  ~Merging() { write_to("/sys/kernel/mm/ksm/run", "2"); }
+  [[nodiscard]] bool works() const { return works_; }
+  // Look at no further page: for the moment it looks, KSM holds a page.
+  void pause() const { write_to("/sys/kernel/mm/ksm/run", "0"); }
+
+ private:
+  bool works_;
+};
+
+// A merged page in VRAM would carry every other process's mapping of it along.
+TEST_F(SvmKinds, MergedPagesStayInRam) {
+  const Merging merging;
+  KFDLAB_NEEDS(merging.works(), "this kernel has no KSM");
+  constexpr std::size_t kSame = 32;
+  const Buffer buffer(2 * kSame);
+  // The first half is the same page over and over, the second is different everywhere.
+  for (std::size_t page = 0; page < kSame; ++page) {
+    fill_pattern(buffer.pages(page, 1), buffer.address(), kSeed);
+  }
+  fill_pattern(buffer.pages(kSame, kSame), kSeed);
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_MERGEABLE), 0);
+  ASSERT_TRUE(eventually([&] { return number_in("/sys/kernel/mm/ksm/pages_sharing") >= int64_t{kSame} - 1; },
+                         std::chrono::seconds(10)));
+  merging.pause();
+  const uint64_t merged = oracle().frame(buffer.data());
+
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(census(buffer, 0, kSame), (PageCensus{.none = 0, .ram = kSame, .vram = 0}));
+  EXPECT_EQ(oracle().frame(buffer.page(kSame - 1)), merged);
+  EXPECT_EQ(census(buffer, kSame, kSame), (PageCensus{.none = 0, .ram = 0, .vram = kSame}));
+  for (std::size_t page = 0; page < kSame; ++page) {
+    ASSERT_EQ(pattern_error(buffer.pages(page, 1), buffer.address(), kSeed), "");
+  }
+  EXPECT_EQ(pattern_error(buffer.pages(kSame, kSame), kSeed), "");
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_UNMERGEABLE), 0);
+}
+
+// Who registered for missing pages is to fill them in, not the driver.
+TEST_F(SvmKinds, HolesOfUserfaultfdStayHoles) {
+  const Fd fault(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
+  KFDLAB_NEEDS(fault.valid(), "this kernel has no userfaultfd");
+  uffdio_api api{};
+  api.api = UFFD_API;
+  ASSERT_EQ(ioctl(fault.get(), UFFDIO_API, &api), 0);
+  const Buffer buffer(8);
+  fill_pattern(buffer.pages(0, 4), kSeed);
+  uffdio_register registration{};
+  registration.range = {buffer.address(), buffer.size()};
+  registration.mode = UFFDIO_REGISTER_MODE_MISSING;
+  ASSERT_EQ(ioctl(fault.get(), UFFDIO_REGISTER, &registration), 0);
+  const kfdlab_test_counters before = counters();
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  const kfdlab_test_counters after = counters();
+  EXPECT_EQ(census(buffer), (PageCensus{.none = 4, .ram = 0, .vram = 4}));
+  EXPECT_EQ(after.pages_failed, before.pages_failed);
+  EXPECT_EQ(after.svm_pages_occupied - before.svm_pages_occupied, 4u);
+  EXPECT_EQ(pattern_error(buffer.pages(0, 4), kSeed), "");
+}
+
+// A memory cgroup of this process while the object lives.
+class Cgroup {
+ public:
+  Cgroup() {
+    write_to(kRoot + "/cgroup.subtree_control", "+memory");
+    mkdir(path_.c_str(), 0755);
+    joined_ = number_in(path_ + "/memory.current") >= 0 && write_to(path_ + "/cgroup.procs", "0");
+  }
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+  ~Cgroup() {
+    write_to(kRoot + "/cgroup.procs", "0");
+    rmdir(path_.c_str());
+  }
+  [[nodiscard]] bool joined() const { return joined_; }
+  [[nodiscard]] int64_t charged() const { return number_in(path_ + "/memory.current"); }
+
+ private:
+  inline static const std::string kRoot = "/sys/fs/cgroup";
+  std::string path_ = kRoot + "/kfdlab_svm_kinds";
+  bool joined_ = false;
+};
+
+TEST_F(SvmKinds, PagesMadeInVramAreChargedToTheProcess) {
+  const Cgroup cgroup;
+  KFDLAB_NEEDS(cgroup.joined(), "no memory controller in /sys/fs/cgroup");
+  constexpr int64_t kBytes = 2048 * kPageSize;
+  // The kernel charges in batches per CPU and for page tables and structures of the driver too.
+  constexpr int64_t kSlack = kBytes / 4;
+  const int64_t before = cgroup.charged();
+  {
+    const Buffer buffer(2048);
+    ASSERT_TRUE(prefetch_to_vram(buffer));
+    EXPECT_NEAR(static_cast<double>(cgroup.charged() - before), kBytes, kSlack);
+    ASSERT_TRUE(device().evict(gpu()).ok());
+    EXPECT_NEAR(static_cast<double>(cgroup.charged() - before), kBytes, kSlack) << "the charge moves with the page";
+    ASSERT_TRUE(prefetch_to_vram(buffer));
+    EXPECT_NEAR(static_cast<double>(cgroup.charged() - before), kBytes, kSlack);
+  }
+  EXPECT_TRUE(eventually([&] { return cgroup.charged() - before < kSlack; }));
+}
+
+// With swap the pages are absent at first and then, on 6.1, refused while the swap cache has them; where they end up
+// is the kernel's choice, what they hold is not.
+TEST_F(SvmKinds, PagedOutMemoryLosesNothing) {
+  const Buffer buffer(64);
+  fill_pattern(buffer.bytes(), kSeed);
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_PAGEOUT), 0);
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(pattern_error(buffer.bytes(), kSeed), "");
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(pattern_error(buffer.bytes(), kSeed), "");
+  ASSERT_TRUE(prefetch_to_ram(buffer));
+  EXPECT_EQ(pattern_error(buffer.bytes(), kSeed), "");
+}
+
+TEST_F(SvmKinds, LockedMemoryMovesAndStaysLocked) {
+  const Buffer buffer(64);
+  ASSERT_EQ(mlock(buffer.data(), buffer.size()), 0);
+  fill_pattern(buffer.bytes(), kSeed);
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(census(buffer), (PageCensus{.none = 0, .ram = 0, .vram = 64}));
+  EXPECT_EQ(pattern_error(buffer.bytes(), kSeed), "");
+  ASSERT_TRUE(prefetch_to_ram(buffer));
+  EXPECT_EQ(pattern_error(buffer.bytes(), kSeed), "");
+  auto pages = device().pages(buffer.data(), 64);
+  ASSERT_TRUE(pages.ok());
+  EXPECT_TRUE(std::all_of(pages.value().begin(), pages.value().end(),
+                          [](const kfdlab_page& page) { return (page.flags & KFDLAB_PAGE_MLOCKED) != 0; }));
+}
+
+TEST_F(SvmKinds, EveryGpuCanBePrefetchedTo) {
+  const Buffer buffer(600);
+  fill_pattern(buffer.bytes(), kSeed);
+  const std::vector<uint32_t> gpus = kfd_gpu_ids();
+  for (const uint32_t id : gpus) {
+    ASSERT_TRUE(prefetch(buffer, id));
+    auto pages = device().pages(buffer.data(), buffer.npages());
+    ASSERT_TRUE(pages.ok());
+    EXPECT_TRUE(std::all_of(pages.value().begin(), pages.value().end(),
+                            [&](const kfdlab_page& page) { return page.gpu_id == id; }));
+    EXPECT_EQ(pattern_error(buffer.bytes(), kSeed), "");
+    for (const uint32_t other : gpus) {
+      auto state = device().counters(other);
+      ASSERT_TRUE(state.ok());
+      EXPECT_EQ(state.value().svm_pages_occupied, other == id ? 600u : 0u);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kfdlab
