@@ -13,6 +13,7 @@
 
 #include "tools/host/paths.h"
 #include "tools/host/process.h"
+#include "tools/kernels/kernel_image.h"
 #include "tools/protocol.h"
 #include "tools/vm/accelerator.h"
 #include "tools/vm/agent_channel.h"
@@ -233,6 +234,9 @@ Status VmImpl::start() {
   console_log_ = fs::absolute(options_.log_dir) / "console.log";
   options_.log_dir = fs::absolute(options_.log_dir);
   accelerator_ = choose_accelerator(cache.value());
+  if (accelerator_ == "tcg") {
+    options_.kernel.image = unpacked_kernel(options_.kernel.image, options_.kernel.module_tree / "plain");
+  }
   const auto modules = collect_guest_modules(options_);
   KFDLAB_TRY(modules);
   if (!modules.value().missing.empty()) {
