@@ -2,9 +2,10 @@
 /*
  * Copies and fills of pages: SDMA packets on the device's copy ring, one fence a batch, or the CPU.
  *
- * Invariant: when kfd_copy_wait() returns, every byte of the batch is in place and no one but the caller will
- * write there any more, whatever became of the device. Packets of several batches may interleave on the ring; the
- * device runs it in order, so a batch's fence stands behind all of its packets.
+ * Invariant: when kfd_copy_wait() returns, every byte of the batch is in place and no one but the
+ * caller will write there any more, whatever became of the device. Packets of several batches may
+ * interleave on the ring; the device runs it in order, so a batch's fence stands behind all of its
+ * packets.
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -14,15 +15,18 @@
 
 /* Largest transfer of one packet that keeps to whole pages. */
 #define PIECE_MAX	(SDMA_MAX_BYTES & PAGE_MASK)
-/* Room to leave for one piece: a packet that may not straddle the end of the ring, and NOPs up to that end. */
+/*
+ * Room to leave for one piece: a packet that may not straddle the end of the ring, and NOPs up to
+ * that end.
+ */
 #define PACKET_MAX	sizeof(struct sdma_copy_linear)
 #define PIECE_SPACE	(2 * PACKET_MAX)
 #define FENCE_SPACE	(2 * (sizeof(struct sdma_fence) + sizeof(struct sdma_trap)))
 /*
- * Up to this many bytes the CPU does it at once. Measured under TCG on two cores, both kernels: the trip to the
- * device and back is 60 to 140 us whatever the size, a page takes the device 0.7 us (0.3 us in a long run) and the CPU
- * 1.3 to 1.8 us. So a batch alone breaks even at about 64 pages; the limit is lower because the caller of
- * kfd_copy_submit() has other work to do meanwhile.
+ * Up to this many bytes the CPU does it at once. Measured under TCG on two cores, both kernels: the
+ * trip to the device and back is 60 to 140 us whatever the size, a page takes the device 0.7 us
+ * (0.3 us in a long run) and the CPU 1.3 to 1.8 us. So a batch alone breaks even at about 64 pages;
+ * the limit is lower because the caller of kfd_copy_submit() has other work to do meanwhile.
  */
 #define CPU_MAX_BYTES	(16 * PAGE_SIZE)
 
@@ -33,19 +37,25 @@ struct piece_iter {
 	u32 done;			/* bytes of *run already returned */
 };
 
+/* The source that continues @piece. */
+static u64 next_src(const struct kfd_copy_run *piece)
+{
+	return piece->src == KFD_COPY_ZERO ? KFD_COPY_ZERO : piece->src + piece->bytes;
+}
+
 static bool next_piece(struct piece_iter *it, struct kfd_copy_run *piece)
 {
 	piece->bytes = 0;
 	while (it->run != it->end) {
 		bool zero = it->run->src == KFD_COPY_ZERO;
-		u64 dst = it->run->dst + it->done, src = zero ? KFD_COPY_ZERO : it->run->src + it->done;
+		u64 dst = it->run->dst + it->done;
+		u64 src = zero ? KFD_COPY_ZERO : it->run->src + it->done;
 		u32 bytes = min_t(u32, it->run->bytes - it->done, PIECE_MAX - piece->bytes);
 
 		if (!piece->bytes) {
 			piece->dst = dst;
 			piece->src = src;
-		} else if (dst != piece->dst + piece->bytes ||
-			   src != (piece->src == KFD_COPY_ZERO ? KFD_COPY_ZERO : piece->src + piece->bytes)) {
+		} else if (dst != piece->dst + piece->bytes || src != next_src(piece)) {
 			break;
 		}
 		piece->bytes += bytes;
@@ -68,8 +78,8 @@ static struct piece_iter pieces(const struct kfd_copy_job *job)
 /* ---- by CPU ---- */
 
 /*
- * The linear map covers VRAM too (memremap_pages() extends it), so a page is a page; one at a time, since a
- * machine with highmem, or a run beyond what may be mapped at once, needs it so.
+ * The linear map covers VRAM too (memremap_pages() extends it), so a page is a page; one at a time,
+ * since a machine with highmem, or a run beyond what may be mapped at once, needs it so.
  */
 static void copy_by_cpu(const struct kfd_copy_job *job)
 {
@@ -104,7 +114,8 @@ static void emit(struct kfd_rings *rings, const void *packet, u32 bytes)
 
 	lockdep_assert_held(&rings->copy_lock);
 	if (at + bytes > KFDLAB_COPY_RING_SIZE) {
-		memset(rings->copy + at / sizeof(u32), 0, KFDLAB_COPY_RING_SIZE - at);	/* SDMA_OP_NOP */
+		/* SDMA_OP_NOP is a zero dword. */
+		memset(rings->copy + at / sizeof(u32), 0, KFDLAB_COPY_RING_SIZE - at);
 		rings->copy_wptr += KFDLAB_COPY_RING_SIZE - at;
 		at = 0;
 	}
@@ -136,7 +147,8 @@ static void emit_piece(struct kfd_rings *rings, const struct kfd_copy_run *piece
 
 static u32 emit_fence(struct kfd_rings *rings)
 {
-	u64 target = rings->dev->bar_base + KFDLAB_BAR_DEVICE_REGS + offsetof(struct kfdlab_device_regs, copy_fence);
+	u64 target = rings->dev->bar_base + KFDLAB_BAR_DEVICE_REGS +
+		     offsetof(struct kfdlab_device_regs, copy_fence);
 	struct sdma_fence fence = {
 		.header = sdma_header(SDMA_OP_FENCE, 0),
 		.addr_lo = lower_32_bits(target), .addr_hi = upper_32_bits(target),
@@ -150,8 +162,9 @@ static u32 emit_fence(struct kfd_rings *rings)
 }
 
 /*
- * Make sure that @bytes fit behind the write pointer. Locking: copy_lock, dropped while waiting for the device: its
- * death is noticed by somebody who needs this lock. -ENODEV: the generation is gone.
+ * Make sure that @bytes fit behind the write pointer. Locking: copy_lock, dropped while waiting for
+ * the device: its death is noticed by somebody who needs this lock. -ENODEV: the generation is
+ * gone.
  */
 static int reserve(struct kfd_rings *rings, u32 generation, u32 bytes)
 {
@@ -164,7 +177,8 @@ static int reserve(struct kfd_rings *rings, u32 generation, u32 bytes)
 			return 0;
 		kfd_ring_publish_copy(rings);
 		mutex_unlock(&rings->copy_lock);
-		ret = kfd_ring_wait(rings, generation, KFD_RING_COPY_SPACE, needed - KFDLAB_COPY_RING_SIZE);
+		ret = kfd_ring_wait(rings, generation, KFD_RING_COPY_SPACE,
+				    needed - KFDLAB_COPY_RING_SIZE);
 		mutex_lock(&rings->copy_lock);
 		if (ret)
 			return ret;
@@ -172,7 +186,10 @@ static int reserve(struct kfd_rings *rings, u32 generation, u32 bytes)
 	return -ENODEV;
 }
 
-/* Queue the whole job. Once job->generation is set the device may be at work on it, whatever happens later. */
+/*
+ * Queue the whole job. Once job->generation is set the device may be at work on it, whatever
+ * happens later.
+ */
 static void submit_to_device(struct kfd_rings *rings, struct kfd_copy_job *job)
 {
 	struct piece_iter it = pieces(job);
@@ -232,9 +249,9 @@ void kfd_copy_wait(struct kfd_copy_job *job)
 	if (!job->generation)
 		return;
 	/*
-	 * On -ENODEV the process was reaped and writes nothing any more. Sources are unchanged, so doing all of it
-	 * again is right whatever part was done. A job whose submission broke off has no fence, but its generation
-	 * is gone as well.
+	 * On -ENODEV the process was reaped and writes nothing any more. Sources are unchanged, so
+	 * doing all of it again is right whatever part was done. A job whose submission broke off
+	 * has no fence, but its generation is gone as well.
 	 */
 	if (kfd_ring_wait(job->dev->rings, job->generation, KFD_RING_COPY_FENCE, job->fence))
 		copy_by_cpu(job);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/kfd: what an engineer wants to read when a page is not where it should be. Text, one fact a
- * line; scripts use the trace events and the test ioctls instead.
+ * /sys/kernel/debug/kfd: what an engineer wants to read when a page is not where it should be.
+ * Text, one fact a line; scripts use the trace events and the test ioctls instead.
  *
  *   gpuN/counters    every counter of the GPU, "name value"
  *   gpuN/rings       generation, ring pointers and errors as both sides last wrote them
- *   svm_ranges       per process: pages in VRAM, and each range with its attributes (access: a bit per GPU)
+ *   svm_ranges       per process: pages in VRAM, and each range (access: a bit per GPU)
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -44,7 +44,8 @@ static int counters_show(struct seq_file *m, void *unused)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		seq_printf(m, "%-22s %lld\n", rows[i].name, (long long)atomic64_read(rows[i].value));
+		seq_printf(m, "%-22s %lld\n", rows[i].name,
+			   (long long)atomic64_read(rows[i].value));
 
 	klttm_get_stats(dev->ttm, &stats);
 	seq_printf(m, "%-22s %llu\n", "vram_size", stats.vram_size);
@@ -58,6 +59,19 @@ static int counters_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(counters);
 
+static const char *state_name(u32 state)
+{
+	switch (state) {
+	case KFDLAB_STATE_ABSENT:
+		return "absent";
+	case KFDLAB_STATE_READY:
+		return "ready";
+	case KFDLAB_STATE_DEAD:
+		return "dead";
+	}
+	return "unknown";
+}
+
 static int rings_show(struct seq_file *m, void *unused)
 {
 	struct kfd_dev *dev = m->private;
@@ -67,19 +81,19 @@ static int rings_show(struct seq_file *m, void *unused)
 	u64 state = READ_ONCE(device->state);
 
 	seq_printf(m, "state      generation %u %s, adopted %u\n", (u32)(state >> 32),
-		   (u32)state == KFDLAB_STATE_READY ? "ready" : (u32)state == KFDLAB_STATE_DEAD ? "dead" : "absent",
-		   READ_ONCE(rings->generation));
-	seq_printf(m, "control    wptr %llu done %llu awake %u error %u\n", READ_ONCE(driver->control_wptr),
-		   READ_ONCE(device->control_done), READ_ONCE(device->control_awake),
-		   READ_ONCE(device->control_error));
+		   state_name(state), READ_ONCE(rings->generation));
+	seq_printf(m, "control    wptr %llu done %llu awake %u error %u\n",
+		   READ_ONCE(driver->control_wptr), READ_ONCE(device->control_done),
+		   READ_ONCE(device->control_awake), READ_ONCE(device->control_error));
 	seq_printf(m, "copy       wptr %llu rptr %llu fence %u of %u awake %u error %u\n",
-		   READ_ONCE(driver->copy_wptr), READ_ONCE(device->copy_rptr), READ_ONCE(device->copy_fence),
-		   READ_ONCE(rings->copy_seq), READ_ONCE(device->copy_awake), READ_ONCE(device->copy_error));
+		   READ_ONCE(driver->copy_wptr), READ_ONCE(device->copy_rptr),
+		   READ_ONCE(device->copy_fence), READ_ONCE(rings->copy_seq),
+		   READ_ONCE(device->copy_awake), READ_ONCE(device->copy_error));
 	seq_printf(m, "ih         wptr %llu rptr %llu dropped %llu\n", READ_ONCE(device->ih_wptr),
 		   READ_ONCE(driver->ih_rptr), READ_ONCE(device->ih_dropped));
-	seq_printf(m, "work       copy_bytes %llu fill_bytes %llu copy_packets %llu tlb_invalidations %llu\n",
-		   READ_ONCE(device->copy_bytes), READ_ONCE(device->fill_bytes), READ_ONCE(device->copy_packets),
-		   READ_ONCE(device->tlb_invalidations));
+	seq_printf(m, "work       copied %llu filled %llu packets %llu invalidations %llu\n",
+		   READ_ONCE(device->copy_bytes), READ_ONCE(device->fill_bytes),
+		   READ_ONCE(device->copy_packets), READ_ONCE(device->tlb_invalidations));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(rings);
@@ -101,8 +115,8 @@ static void show_range(struct seq_file *m, const struct interval_tree_node *node
 	seq_printf(m, "  %lx-%lx", node->start << PAGE_SHIFT, (node->last + 1) << PAGE_SHIFT);
 	show_location(m, "prefetch", attrs->prefetch_loc);
 	show_location(m, "preferred", attrs->preferred_loc);
-	seq_printf(m, " flags=0x%x granularity=%u access=0x%x in_place=0x%x\n", attrs->flags, attrs->granularity,
-		   attrs->access, attrs->access_in_place);
+	seq_printf(m, " flags=0x%x granularity=%u access=0x%x in_place=0x%x\n", attrs->flags,
+		   attrs->granularity, attrs->access, attrs->access_in_place);
 }
 
 static void show_process(struct kfd_process *p, void *arg)

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device-coherent pages of a GPU: registration of its VRAM with mm, handing pages out, and page_free.
+ * The device-coherent pages of a GPU: registration of its VRAM with mm, handing pages out, and
+ * page_free.
  *
- * Invariant: svm_pages_occupied counts exactly the pages between kfd_vram_page_init() and page_free, each of them
- * holds a reference of its block, and while there is any the module cannot be unloaded. memunmap_pages() would
- * wait for them without end, and a page can be held from outside every process of ours (a pipe after vmsplice).
+ * Invariant: svm_pages_occupied counts exactly the pages between kfd_vram_page_init() and
+ * page_free, each of them holds a reference of its block, and while there is any the module cannot
+ * be unloaded. memunmap_pages() would wait for them without end, and a page can be held from
+ * outside every process of ours (a pipe after vmsplice).
  *
- * Why a page came back. mm tells a driver nothing but page_free. A page that is freed by munmap, exit, MADV_DONTNEED
- * or a COW fault was last unmapped; a page that left for RAM was migrated, and folio_migrate_flags(), which every
- * migration runs on the source, sets its ->private to NULL (6.1 and 6.12). Nothing else touches that word of an
- * anonymous device page: PG_private is clear, and the page is never in the swap cache. So we keep an enum
- * kfd_page_fate there, non-zero from the start; our own migrations set it again after migrate_*_pages(), under the
- * page lock. A page that arrives with 0 was migrated by somebody else, and the only such path for a coherent page
- * is migrate_device_coherent_page()/_folio() of a FOLL_LONGTERM pin. Limits: a pin whose migration succeeded but
- * which then failed as a whole (another page of it was busy) is still counted, since its pages did leave; and
- * the event comes with the last reference, which may be dropped by another task than the pinning one.
+ * Why a page came back. mm tells a driver nothing but page_free. A page that is freed by munmap,
+ * exit, MADV_DONTNEED or a COW fault was last unmapped; a page that left for RAM was migrated, and
+ * folio_migrate_flags(), which every migration runs on the source, sets its ->private to NULL (6.1
+ * and 6.12). Nothing else touches that word of an anonymous device page: PG_private is clear, and
+ * the page is never in the swap cache. So we keep an enum kfd_page_fate there, non-zero from the
+ * start; our own migrations set it again after migrate_*_pages(), under the page lock. A page that
+ * arrives with 0 was migrated by somebody else, and the only such path for a coherent page is
+ * migrate_device_coherent_page()/_folio() of a FOLL_LONGTERM pin. Limits: a pin whose migration
+ * succeeded but which then failed as a whole (another page of it was busy) is still counted, since
+ * its pages did leave; and the event comes with the last reference, which may be dropped by another
+ * task than the pinning one.
  */
 #include <linux/memremap.h>
 #include <linux/mm.h>
@@ -62,15 +66,19 @@ static void kfd_page_free(struct page *page)
 	svm_account_page_free(block, fate);
 	klttm_page_put(block);
 	/*
-	 * Even the last put is safe from here: rmmod still has to pass memunmap_pages(), which waits for the
-	 * pagemap reference that our caller drops after we returned.
+	 * Even the last put is safe from here: rmmod still has to pass memunmap_pages(), which
+	 * waits for the pagemap reference that our caller drops after we returned.
 	 */
 	if (atomic64_dec_and_test(&dev->counters.svm_pages_occupied))
 		module_put(THIS_MODULE);
 }
 
-/* Without this, MADV_HWPOISON on a coherent page follows its anon_vma as if it were a DAX mapping and oopses. */
-static int kfd_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long npages, int flags)
+/*
+ * Without this, MADV_HWPOISON on a coherent page follows its anon_vma as if it were a DAX mapping
+ * and oopses.
+ */
+static int kfd_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long npages,
+			      int flags)
 {
 	return -ENXIO;
 }
@@ -88,20 +96,16 @@ struct page *kfd_vram_page_init(struct kfd_dev *dev, struct klttm_block *block, 
 		return NULL;
 
 	klttm_page_get(block);
-	/* The caller runs on behalf of an open file, so the module is alive and a plain get is enough. */
+	/*
+	 * The caller runs on behalf of an open file, so the module is alive and a plain get is
+	 * enough.
+	 */
 	if (atomic64_inc_return(&dev->counters.svm_pages_occupied) == 1)
 		__module_get(THIS_MODULE);
 	page->zone_device_data = block;
 	set_page_private(page, KFD_PAGE_FREED);
 	zone_device_page_init(page);
 	return page;
-}
-
-void kfd_vram_page_discard(struct page *page)
-{
-	kfd_page_set_fate(page, KFD_PAGE_UNUSED);
-	unlock_page(page);
-	put_page(page);
 }
 
 struct kfd_dev *kfd_page_dev(struct page *page)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The PCI function of a virtual GPU: QEMU's ivshmem-doorbell whose BAR 2 begins with our identity page. Brings a
- * GPU up in the order map, rings, pages, TTM, topology, debugfs - what user space can reach comes last - and
- * takes it down in reverse. An ivshmem device that is not ours is left alone without a word.
+ * The PCI function of a virtual GPU: QEMU's ivshmem-doorbell whose BAR 2 begins with our identity
+ * page. Brings a GPU up in the order map, rings, pages, TTM, topology, debugfs - what user space
+ * can reach comes last - and takes it down in reverse. An ivshmem device that is not ours is left
+ * alone without a word.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -46,7 +47,11 @@ unsigned int kfd_dev_count(void)
 static void copy_or_fill(struct kfd_dev *dev, u64 dst, u64 src, u64 bytes)
 {
 	while (bytes) {
-		struct kfd_copy_run run = { .dst = dst, .src = src, .bytes = min_t(u64, bytes, SZ_1G) };
+		struct kfd_copy_run run = {
+			.dst = dst,
+			.src = src,
+			.bytes = min_t(u64, bytes, SZ_1G),
+		};
 
 		kfd_copy_batch(dev, &run, 1);
 		dst += run.bytes;
@@ -84,14 +89,15 @@ static int read_identity(struct kfd_dev *dev)
 	if (id->magic != KFDLAB_IDENTITY_MAGIC)
 		return -ENODEV;
 	if (id->layout_version != KFDLAB_LAYOUT_VERSION) {
-		dev_info(&dev->pdev->dev, "layout version %u, this driver knows %u\n", id->layout_version,
-			 KFDLAB_LAYOUT_VERSION);
+		dev_info(&dev->pdev->dev, "layout version %u, this driver knows %u\n",
+			 id->layout_version, KFDLAB_LAYOUT_VERSION);
 		return -ENODEV;
 	}
 	if (id->bar_size != bar_size || !id->vram_size || !IS_ALIGNED(id->vram_size, SZ_2M) ||
 	    id->vram_size > bar_size - KFDLAB_BAR_VRAM || id->gpu_index >= KFD_MAX_GPUS ||
 	    kfd_devs[id->gpu_index]) {
-		dev_err(&dev->pdev->dev, "identity page makes no sense: GPU %u, BAR 0x%llx, VRAM 0x%llx\n",
+		dev_err(&dev->pdev->dev,
+			"identity page makes no sense: GPU %u, BAR 0x%llx, VRAM 0x%llx\n",
 			id->gpu_index, id->bar_size, id->vram_size);
 		return -EINVAL;
 	}
@@ -186,8 +192,8 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_ttm;
 	kfd_debugfs_add_gpu(dev);
-	dev_info(&pdev->dev, "virtual GPU %u: %llu MiB of device-coherent VRAM at 0x%llx\n", dev->index,
-		 dev->vram_size >> 20, (u64)dev->vram_base);
+	dev_info(&pdev->dev, "virtual GPU %u: %llu MiB of device-coherent VRAM at 0x%llx\n",
+		 dev->index, dev->vram_size >> 20, (u64)dev->vram_base);
 	return 0;
 
 err_ttm:
@@ -208,8 +214,9 @@ err_free:
 }
 
 /*
- * rmmod comes here only when no process and no SVM page is left: both hold the module. Somebody who unplugs the
- * PCI function in sysfs has to wait for them, since mm has no way to take the pages away from their users.
+ * rmmod comes here only when no process and no SVM page is left: both hold the module. Somebody who
+ * unplugs the PCI function in sysfs has to wait for them, since mm has no way to take the pages
+ * away from their users.
  */
 static void wait_until_unused(struct kfd_dev *dev)
 {

@@ -2,18 +2,19 @@
 /*
  * Private header of kfdlab_amdgpu: the objects every file of the room shares. One file per noun:
  *
- *   kfd_module    parameters, order of bring-up       kfd_pci        probe, BARs, MSI-X, expose last
- *   kfd_chardev   /dev/kfd, ioctl table               kfd_ring       control and copy rings, fences, reset
- *   kfd_process   process object, teardown            kfd_copy       batched copies and fills, CPU fallback
- *   kfd_topology  sysfs                               kfd_pagemap    device-coherent pages, page_free
- *   kfd_event     events, waits                       svm_range/attr/notifier/migrate/account   kfd_svm.h
- *   kfd_memory    ALLOC/FREE/MAP/UNMAP records        kfd_debugfs, kfd_test, kfd_trace.h
+ *   kfd_module    parameters, bring-up              kfd_pci        probe, BARs, expose last
+ *   kfd_chardev   /dev/kfd, ioctl table             kfd_ring       rings, fences, reset
+ *   kfd_process   process object, teardown          kfd_copy       batched copies, CPU fallback
+ *   kfd_topology  sysfs                             kfd_pagemap    coherent pages, page_free
+ *   kfd_event     events, waits                     svm_*          kfd_svm.h, svm_range.h
+ *   kfd_memory    ALLOC/FREE/MAP/UNMAP records      kfd_debugfs, kfd_test, kfd_trace.h
  *
  * docs/locking.md lists every lock in order; lockdep_assert_held() states it where it is relied on.
  *
- * Meaning of errors from every ioctl: EINVAL malformed argument, EFAULT bad user pointer or unmapped range,
- * ENOENT/EINVAL unknown id (as upstream's KFD answers), EBADF file of another process, ENODEV device gone,
- * ENOTTY unknown ioctl, EADDRINUSE overlap of a buffer and an SVM range, ENOMEM. EAGAIN never leaves the driver.
+ * Meaning of errors from every ioctl: EINVAL malformed argument, EFAULT bad user pointer or
+ * unmapped range, ENOENT/EINVAL unknown id (as upstream's KFD answers), EBADF file of another
+ * process, ENODEV device gone, ENOTTY unknown ioctl, EADDRINUSE overlap of a buffer and an SVM
+ * range, ENOMEM. EAGAIN never leaves the driver.
  */
 #ifndef KFD_PRIV_H
 #define KFD_PRIV_H
@@ -44,9 +45,7 @@ struct kfd_process;
 /* gpu_id of GPU n; user space wants it 16-bit and non-zero (kfd-abi: mmap offsets carry it). */
 #define KFD_GPU_ID(index)	(0x8a01u + (index))
 
-/*
- * Since-load counters of one GPU; include/uapi/kfdlab_test.h says what each means. Who counts:
- */
+/* Since-load counters of one GPU, by who counts; include/uapi/kfdlab_test.h says what each means. */
 struct kfd_counters {
 	/* kfd_pagemap.c, when a page is handed out and in page_free */
 	atomic64_t svm_pages_occupied;
@@ -62,12 +61,16 @@ struct kfd_counters {
 
 struct kfd_rings;	/* kfd_ring.c */
 
-/* One GPU. Lives from PCI probe to remove; processes hold no reference: remove is refused while any exists. */
+/*
+ * One GPU. Lives from PCI probe to remove. Processes hold no reference: as long as there is one, or
+ * a page in use, rmmod is refused and an unplug in sysfs waits.
+ */
 struct kfd_dev {
 	struct pci_dev *pdev;
 	unsigned int index;
 	u32 gpu_id;
-	struct kfdlab_identity identity;	/* copied at probe and checked: the page itself is shared memory */
+	/* Copied at probe and checked: the page itself is shared memory. */
+	struct kfdlab_identity identity;
 
 	void __iomem *ivshmem;			/* BAR 0 */
 	void *bar;				/* BAR 2 up to KFDLAB_BAR_VRAM, write-back */
@@ -98,19 +101,20 @@ void kfd_pci_fini(void);
 /* kfd_ring.c. Context: all may sleep unless said. */
 int kfd_ring_init(struct kfd_dev *dev);		/* rings, IRQ; returns with no device process too */
 void kfd_ring_fini(struct kfd_dev *dev);
-/* Does a device process of the current generation serve the rings? Any context. */
-bool kfd_ring_alive(struct kfd_dev *dev);
+/* The number of the last device process, dead or alive; 0 before the first. Any context. */
 u32 kfd_ring_generation(struct kfd_dev *dev);
 /*
- * Queue a TLB invalidation and wait for its fence, or for the device to be reaped; a device that misses the
- * deadline is reset. 0, or -ENODEV if the device is (or went) dead: either way no stale translation is left.
+ * Queue a TLB invalidation and wait for its fence, or for the device to be reaped; a device that
+ * misses the deadline is reset. 0, or -ENODEV if the device is (or went) dead: either way no stale
+ * translation is left.
  */
 int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 npages);
 
 /*
- * kfd_copy.c: batches of page copies and fills over the device's copy ring, by CPU when the device is gone,
- * dies before the batch is done, or when dev->cpu_copy says so. Never fails. Context: may sleep; the pages stay
- * owned by the caller (locked and unmapped, or a fresh allocation) until the wait returns.
+ * kfd_copy.c: batches of page copies and fills over the device's copy ring, by CPU when the device
+ * is gone, dies before the batch is done, or when dev->cpu_copy says so. Never fails. Context: may
+ * sleep; the pages stay owned by the caller (locked and unmapped, or a fresh allocation) until the
+ * wait returns.
  *
  * Runs are page aligned, in order, and do not overlap; adjacent ones are merged into one packet.
  */
@@ -121,9 +125,10 @@ struct kfd_copy_run {
 #define KFD_COPY_ZERO	(~0ull)
 
 /*
- * A batch under way. submit() queues it and returns; wait() returns when every byte is in place. Between the
- * two the caller may prepare its next batch. runs[] must stay as it is until wait() returned: the CPU redoes the
- * whole batch from it when the device dies. Every submit needs exactly one wait, by the same thread or another.
+ * A batch under way. submit() queues it and returns; wait() returns when every byte is in place.
+ * Between the two the caller may prepare its next batch. runs[] must stay as it is until wait()
+ * returned: the CPU redoes the whole batch from it when the device dies. Every submit needs exactly
+ * one wait, by the same thread or another.
  */
 struct kfd_copy_job {
 	struct kfd_dev *dev;
@@ -139,9 +144,10 @@ void kfd_copy_wait(struct kfd_copy_job *job);
 void kfd_copy_batch(struct kfd_dev *dev, const struct kfd_copy_run *runs, unsigned int nruns);
 
 /*
- * kfd_pagemap.c: the device-coherent pages of a GPU. The pgmap's owner is the struct kfd_dev, so a collection with
- * .pgmap_owner = dev->pgmap.owner and MIGRATE_VMA_SELECT_DEVICE_COHERENT returns pages of this GPU only, and a
- * MMU_NOTIFY_MIGRATE event with that owner is ours. page->zone_device_data is the page's block.
+ * kfd_pagemap.c: the device-coherent pages of a GPU. The pgmap's owner is the struct kfd_dev, so a
+ * collection with .pgmap_owner = dev->pgmap.owner and MIGRATE_VMA_SELECT_DEVICE_COHERENT returns
+ * pages of this GPU only, and a MMU_NOTIFY_MIGRATE event with that owner is ours.
+ * page->zone_device_data is the page's block.
  */
 int kfd_pagemap_init(struct kfd_dev *dev);
 void kfd_pagemap_fini(struct kfd_dev *dev);
@@ -149,42 +155,37 @@ static inline struct page *kfd_vram_page(struct kfd_dev *dev, unsigned long inde
 {
 	return pfn_to_page((dev->vram_base >> PAGE_SHIFT) + index);
 }
-struct kfd_dev *kfd_page_dev(struct page *page);	/* NULL if not a page of ours; any context */
-static inline struct klttm_block *kfd_page_block(struct page *page)
-{
-	return page->zone_device_data;
-}
+struct kfd_dev *kfd_page_dev(struct page *page); /* NULL if not a page of ours; any context */
 
 /*
- * Why a device page came back, kept in page->private while the page is in use; see the head of kfd_pagemap.c for
- * why a page that a long-term pin moved away arrives with 0.
+ * Why a device page came back, kept in page->private while the page is in use; see the head of
+ * kfd_pagemap.c for why a page that a long-term pin moved away arrives with 0.
  */
 enum kfd_page_fate {
-	KFD_PAGE_LEFT_BY_PIN = 0,	/* never set by us */
-	KFD_PAGE_FREED,			/* munmap, exit, COW, MADV_DONTNEED; set when handed out */
-	KFD_PAGE_TO_RAM_PREFETCH,	/* our own migration */
-	KFD_PAGE_TO_RAM_EVICT,		/* our own eviction */
-	KFD_PAGE_UNUSED,		/* handed out as destination, but the migration did not take it */
+	KFD_PAGE_LEFT_BY_PIN = 0, /* never set by us */
+	KFD_PAGE_FREED,		  /* munmap, exit, COW, MADV_DONTNEED; set when handed out */
+	KFD_PAGE_TO_RAM_PREFETCH, /* our own migration */
+	KFD_PAGE_TO_RAM_EVICT,	  /* our own eviction */
+	KFD_PAGE_UNUSED,	  /* handed out as destination, but the migration did not take it */
 };
 /*
- * Hand out page @i (0..npages-1) of @block as a migration destination: one reference, locked, counted as occupied,
- * holding a reference of the block and, with all others, of this module. Context: process; the block is referenced.
+ * Hand out page @i (0..npages-1) of @block as a migration destination: one reference, locked,
+ * counted as occupied, holding a reference of the block and, with all others, of this module.
+ * Context: process; the block is referenced.
  */
 struct page *kfd_vram_page_init(struct kfd_dev *dev, struct klttm_block *block, unsigned long i);
-/* Give back a page from kfd_vram_page_init() that never got into a dst[] array. */
-void kfd_vram_page_discard(struct page *page);
 /*
- * Say why @page is about to come back. Locking: @page locked, between migrate_*_pages() and migrate_*_finalize().
- * Source page in VRAM that moved (src[i] & MIGRATE_PFN_MIGRATE): PREFETCH or EVICT. Destination page in VRAM whose
- * source did not move: UNUSED.
+ * Say why @page is about to come back. Locking: @page locked, between migrate_*_pages() and
+ * migrate_*_finalize(). Source page in VRAM that moved (src[i] & MIGRATE_PFN_MIGRATE): PREFETCH or
+ * EVICT. Destination page in VRAM whose source did not move: UNUSED.
  */
 static inline void kfd_page_set_fate(struct page *page, enum kfd_page_fate fate)
 {
 	set_page_private(page, fate);
 }
 /*
- * Implemented by svm_account.c: the last reference of a device page of @block is gone; the block's own reference is
- * dropped right after. Context: any, hard irq included.
+ * Implemented by svm_account.c: the last reference of a device page of @block is gone; the block's
+ * own reference is dropped right after. Context: any, hard irq included.
  */
 void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate);
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rings shared with the device process: control entries and their fence, the IH ring, doorbells and MSI-X,
- * generations and reset. Copy packets are kfd_copy.c's; their pointers and waits are here.
+ * The rings shared with the device process: control entries and their fence, the IH ring, doorbells
+ * and MSI-X, generations and reset. Copy packets are kfd_copy.c's; their pointers and waits are
+ * here.
  *
- * Invariant: a wait ends by its fence or by the death of the generation it waits for, never by giving up. A
- * process that was merely stopped could go on later and write memory that has a new owner by then.
+ * Invariant: a wait ends by its fence or by the death of the generation it waits for, never by
+ * giving up. A process that was merely stopped could go on later and write memory that has a new
+ * owner by then.
  */
 #include <linux/interrupt.h>
 #include <linux/io.h>
@@ -22,7 +24,8 @@
 
 static unsigned int reset_timeout_ms = 3000;
 module_param(reset_timeout_ms, uint, 0644);
-MODULE_PARM_DESC(reset_timeout_ms, "Ask for a reset of a device that made no progress for this long (default 3000)");
+MODULE_PARM_DESC(reset_timeout_ms,
+		 "Ask for a reset of a device that made no progress for this long (default 3000)");
 
 /* ---- state ---- */
 
@@ -32,13 +35,6 @@ static u32 serving_generation(const struct kfd_rings *rings)
 	u64 state = smp_load_acquire(&rings->device->state);
 
 	return (u32)state == KFDLAB_STATE_READY ? state >> 32 : 0;
-}
-
-bool kfd_ring_alive(struct kfd_dev *dev)
-{
-	u32 generation = READ_ONCE(dev->rings->generation);
-
-	return generation && serving_generation(dev->rings) == generation;
 }
 
 u32 kfd_ring_generation(struct kfd_dev *dev)
@@ -51,12 +47,17 @@ static void ring_doorbell(struct kfd_rings *rings, enum kfdlab_kick vector)
 	writel(KFDLAB_PEER_DEVICE << 16 | vector, rings->dev->ivshmem + KFDLAB_IVSHMEM_DOORBELL);
 }
 
-/* Context: any. Printed once per generation, so nothing can flood the log with it. */
+/*
+ * Context: any. Printed once per generation, so nothing can flood the log with it. A request for a
+ * process that is gone could hide one for its successor.
+ */
 static void request_reset(struct kfd_rings *rings, u32 generation, const char *why)
 {
 	unsigned long flags;
 	bool first;
 
+	if (serving_generation(rings) != generation)
+		return;
 	spin_lock_irqsave(&rings->reset_lock, flags);
 	first = rings->reset_generation != generation;
 	rings->reset_generation = generation;
@@ -65,7 +66,8 @@ static void request_reset(struct kfd_rings *rings, u32 generation, const char *w
 	if (first) {
 		atomic64_inc(&rings->dev->counters.device_resets);
 		trace_kfdlab_reset(rings->dev->gpu_id, generation, why);
-		dev_info(&rings->dev->pdev->dev, "reset of device generation %u requested: %s\n", generation, why);
+		dev_info(&rings->dev->pdev->dev, "reset of device generation %u requested: %s\n",
+			 generation, why);
 	}
 	WRITE_ONCE(rings->driver->reset_request, generation);
 	smp_mb();	/* the launcher reads reset_request after the doorbell */
@@ -73,15 +75,17 @@ static void request_reset(struct kfd_rings *rings, u32 generation, const char *w
 }
 
 /*
- * The driver page already names this generation: the module was reloaded under a device process that lived on.
- * Its pointers are good if nothing was left in the rings; anything else is not worth repairing.
+ * The driver page already names this generation: the module was reloaded under a device process
+ * that lived on. Its pointers are good if nothing was left in the rings; anything else is not worth
+ * repairing.
  */
 static bool resume_generation(struct kfd_rings *rings, u32 generation)
 {
 	u64 control = READ_ONCE(rings->driver->control_wptr);
 	u64 copy = READ_ONCE(rings->driver->copy_wptr);
 
-	if (control != READ_ONCE(rings->device->control_done) || copy != READ_ONCE(rings->device->copy_rptr)) {
+	if (control != READ_ONCE(rings->device->control_done) ||
+	    copy != READ_ONCE(rings->device->copy_rptr)) {
 		request_reset(rings, generation, "rings were left busy by an earlier driver");
 		return false;
 	}
@@ -111,9 +115,13 @@ static void adopt_generation(struct kfd_rings *rings, u32 generation)
 		WRITE_ONCE(rings->driver->copy_wptr, 0);
 		WRITE_ONCE(rings->driver->ih_rptr, 0);
 	}
-	/* Counting on from what the fence word holds, no old value of it can look like a new fence. */
+	/*
+	 * Counting on from what the fence word holds, no old value of it can look like a new fence.
+	 */
 	rings->copy_seq = READ_ONCE(rings->device->copy_fence);
-	/* Pairs with the device's acquire: it consumes nothing before it sees its generation here. */
+	/*
+	 * Pairs with the device's acquire: it consumes nothing before it sees its generation here.
+	 */
 	smp_store_release(&rings->driver->generation, generation);
 	WRITE_ONCE(rings->generation, generation);
 }
@@ -172,9 +180,12 @@ static u32 ring_error(const struct kfd_rings *rings, enum kfd_ring_what what)
 					       READ_ONCE(rings->device->copy_error);
 }
 
-/* One slice of a wait passed without success: look for trouble, and wake the device in case a doorbell was lost. */
-static void wait_slice_over(struct kfd_rings *rings, u32 generation, enum kfd_ring_what what, u64 *seen,
-			    unsigned long *deadline)
+/*
+ * One slice of a wait passed without success: look for trouble, and wake the device in case a
+ * doorbell was lost.
+ */
+static void wait_slice_over(struct kfd_rings *rings, u32 generation, enum kfd_ring_what what,
+			    u64 *seen, unsigned long *deadline)
 {
 	u32 error = ring_error(rings, what);
 	u64 now = progress(rings, what);
@@ -191,17 +202,22 @@ static void wait_slice_over(struct kfd_rings *rings, u32 generation, enum kfd_ri
 		request_reset(rings, generation, "no progress");
 		*deadline = jiffies + RESET_AGAIN;
 	}
-	ring_doorbell(rings, what == KFD_RING_CONTROL_DONE ? KFDLAB_KICK_CONTROL : KFDLAB_KICK_COPY);
+	ring_doorbell(rings,
+		      what == KFD_RING_CONTROL_DONE ? KFDLAB_KICK_CONTROL : KFDLAB_KICK_COPY);
 }
 
 int kfd_ring_wait(struct kfd_rings *rings, u32 generation, enum kfd_ring_what what, u64 target)
 {
-	wait_queue_head_t *queue = what == KFD_RING_CONTROL_DONE ? &rings->control_wait : &rings->copy_wait;
+	wait_queue_head_t *queue =
+		what == KFD_RING_CONTROL_DONE ? &rings->control_wait : &rings->copy_wait;
 	unsigned long deadline = jiffies + msecs_to_jiffies(READ_ONCE(reset_timeout_ms));
 	u64 seen = progress(rings, what);
 
 	for (;;) {
-		/* The order matters: a word that reached its target says nothing once its writer is gone. */
+		/*
+		 * The order matters: a word that reached its target says nothing once its writer is
+		 * gone.
+		 */
 		bool done = reached(rings, what, target);
 
 		if (serving_generation(rings) != generation) {
@@ -235,10 +251,12 @@ int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 n
 			mutex_unlock(&rings->control_lock);
 			return -ENODEV;
 		}
-		if (index < CONTROL_ENTRIES || reached(rings, KFD_RING_CONTROL_DONE, index - CONTROL_ENTRIES + 1))
+		if (index < CONTROL_ENTRIES ||
+		    reached(rings, KFD_RING_CONTROL_DONE, index - CONTROL_ENTRIES + 1))
 			break;
 		mutex_unlock(&rings->control_lock);
-		ret = kfd_ring_wait(rings, generation, KFD_RING_CONTROL_DONE, index - CONTROL_ENTRIES + 1);
+		ret = kfd_ring_wait(rings, generation, KFD_RING_CONTROL_DONE,
+				    index - CONTROL_ENTRIES + 1);
 		if (ret)
 			return ret;
 	}
@@ -251,7 +269,8 @@ int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 n
 	entry->args[1] = npages;
 	rings->control_wptr = index + 1;
 	smp_store_release(&rings->driver->control_wptr, index + 1);
-	smp_mb();	/* pairs with the device's barrier between clearing control_awake and reading the pointer */
+	/* Pairs with the device's, between clearing control_awake and reading the pointer. */
+	smp_mb();
 	if (!READ_ONCE(rings->device->control_awake))
 		ring_doorbell(rings, KFDLAB_KICK_CONTROL);
 	mutex_unlock(&rings->control_lock);
@@ -263,7 +282,8 @@ void kfd_ring_publish_copy(struct kfd_rings *rings)
 {
 	lockdep_assert_held(&rings->copy_lock);
 	smp_store_release(&rings->driver->copy_wptr, rings->copy_wptr);
-	smp_mb();	/* pairs with the device's barrier between clearing copy_awake and reading the pointer */
+	/* Pairs with the device's, between clearing copy_awake and reading the pointer. */
+	smp_mb();
 	if (!READ_ONCE(rings->device->copy_awake))
 		ring_doorbell(rings, KFDLAB_KICK_COPY);
 }
@@ -294,7 +314,8 @@ static void ih_dispatch(struct kfd_rings *rings, const struct ih_entry *entry)
 			return;
 		}
 	}
-	dev_dbg_ratelimited(&rings->dev->pdev->dev, "interrupt entry of client %u, source %u\n", client, source);
+	dev_dbg_ratelimited(&rings->dev->pdev->dev, "interrupt entry of client %u, source %u\n",
+			    client, source);
 }
 
 static irqreturn_t ih_irq(int irq, void *arg)
@@ -304,7 +325,10 @@ static irqreturn_t ih_irq(int irq, void *arg)
 
 	spin_lock(&rings->ih_lock);
 	wptr = smp_load_acquire(&rings->device->ih_wptr);
-	/* Between two generations the new process may already have reset the pointer that we would read. */
+	/*
+	 * Between two generations the new process may already have reset the pointer that we would
+	 * read.
+	 */
 	if (!rings->generation || serving_generation(rings) != rings->generation)
 		goto out;
 	pending = wptr - rings->ih_rptr;
@@ -313,7 +337,8 @@ static irqreturn_t ih_irq(int irq, void *arg)
 		goto out;
 	}
 	while (rings->ih_rptr != wptr) {
-		struct ih_entry entry = rings->ih[rings->ih_rptr % KFDLAB_IH_RING_SIZE / sizeof(entry)];
+		struct ih_entry entry =
+			rings->ih[rings->ih_rptr % KFDLAB_IH_RING_SIZE / sizeof(entry)];
 
 		ih_dispatch(rings, &entry);
 		rings->ih_rptr += sizeof(entry);
@@ -399,7 +424,10 @@ int kfd_ring_init(struct kfd_dev *dev)
 	return 0;
 }
 
-/* Every queued thing has been waited for by now, so the rings are idle and a later driver may go on with them. */
+/*
+ * Every queued thing has been waited for by now, so the rings are idle and a later driver may go on
+ * with them.
+ */
 void kfd_ring_fini(struct kfd_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;

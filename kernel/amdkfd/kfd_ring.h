@@ -2,12 +2,13 @@
 /*
  * Inside of the rings, for kfd_ring.c, kfd_copy.c and kfd_debugfs.c only.
  *
- * Generations. The state register names the device process (its generation) and whether it serves. The driver
- * "adopts" a READY generation: it resets its own page and pointers and then writes the generation, and only then
- * does the device consume anything. rings->generation is the adopted one, 0 when none. Everything queued belongs
- * to the generation adopted when it was queued and is complete when its fence was seen while that generation was
- * still READY; when the generation is gone, so is the process (the launcher writes DEAD only after reaping it),
- * and what was queued will never run.
+ * Generations. The state register names the device process (its generation) and whether it serves.
+ * The driver "adopts" a READY generation: it resets its own page and pointers and then writes the
+ * generation, and only then does the device consume anything. rings->generation is the adopted one,
+ * 0 when none. Everything queued belongs to the generation adopted when it was queued and is
+ * complete when its fence was seen while that generation was still READY; when the generation is
+ * gone, so is the process (the launcher writes DEAD only after reaping it), and what was queued
+ * will never run.
  */
 #ifndef KFD_RING_H
 #define KFD_RING_H
@@ -20,14 +21,20 @@
 
 struct kfd_rings {
 	struct kfd_dev *dev;
-	/* Shared memory. Every load of the device's words is READ_ONCE or an acquire: the other side may write. */
+	/*
+	 * Shared memory. Every load of the device's words is READ_ONCE or an acquire: the other
+	 * side may write.
+	 */
 	const struct kfdlab_device_regs *device;
 	struct kfdlab_driver_regs *driver;
 	struct kfdlab_control_entry *control;
 	u32 *copy;
 	const struct ih_entry *ih;
 
-	/* Adopted generation. Written under both ring locks and ih_lock; read with any of them or READ_ONCE. */
+	/*
+	 * Adopted generation. Written under both ring locks and ih_lock; read with any of them or
+	 * READ_ONCE.
+	 */
 	u32 generation;
 
 	struct mutex control_lock;	/* control ring writes; outer of the two */
@@ -53,12 +60,15 @@ enum kfd_ring_what {
 };
 
 /*
- * Sleep until @what reaches @target (0) or the process of @generation is gone (-ENODEV). No other way out: a
- * device that makes no progress for reset_timeout_ms is reset, again each second, until it was reaped.
- * Context: process, not killable; takes no lock while asleep.
+ * Sleep until @what reaches @target (0) or the process of @generation is gone (-ENODEV). No other
+ * way out: a device that makes no progress for reset_timeout_ms is reset, again each second, until
+ * it was reaped. Context: process, not killable; takes no lock while asleep.
  */
 int kfd_ring_wait(struct kfd_rings *rings, u32 generation, enum kfd_ring_what what, u64 target);
-/* Follow the state register: adopt a new generation, drop a dead one. Context: process; takes the ring locks. */
+/*
+ * Follow the state register: adopt a new generation, drop a dead one. Context: process; takes the
+ * ring locks.
+ */
 void kfd_ring_sync(struct kfd_rings *rings);
 /* Publish the copy ring's write pointer and wake the device if it sleeps. Locking: copy_lock. */
 void kfd_ring_publish_copy(struct kfd_rings *rings);

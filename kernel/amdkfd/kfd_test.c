@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/kfdlab_test: the test ioctls of include/uapi/kfdlab_test.h. They look and they force rare paths; nothing of
- * the driver depends on them. Present only with enable_test_ioctls=1, and every caller is root.
+ * /dev/kfdlab_test: the test ioctls of include/uapi/kfdlab_test.h. They look and they force rare
+ * paths; nothing of the driver depends on them. Present only with enable_test_ioctls=1, and every
+ * caller is root.
  */
 #include <linux/capability.h>
 #include <linux/highmem.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Trace events of kfdlab_amdgpu (events/kfdlab): where SVM pages go and why, and what the device process does.
- * Field names are a contract for scripts; add, do not rename.
+ * Trace events of kfdlab_amdgpu (events/kfdlab): where SVM pages go and why, and what the device
+ * process does. Field names are a contract for scripts; add, do not rename.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM kfdlab
@@ -69,7 +69,10 @@ TRACE_EVENT(kfdlab_evict,
 		  __entry->gpu_id, __entry->first_page, __entry->moved, __entry->stayed)
 );
 
-/* A long-term pin moved a page to RAM behind the driver's back. The running task is the one that pinned. */
+/*
+ * A long-term pin moved a page to RAM behind the driver's back. Nearly always the running task is
+ * the one that pinned.
+ */
 TRACE_EVENT(kfdlab_pin_departure,
 	TP_PROTO(u32 gpu_id, unsigned long pfn),
 	TP_ARGS(gpu_id, pfn),
@@ -101,8 +104,9 @@ TRACE_EVENT(kfdlab_page_free,
 		__entry->irq = irq;
 	),
 	TP_printk("gpu_id=0x%x pfn=0x%lx fate=%s irq=%u", __entry->gpu_id, __entry->pfn,
-		  __print_symbolic(__entry->fate, { 0, "left_by_pin" }, { 1, "freed" }, { 2, "to_ram_prefetch" },
-				   { 3, "to_ram_evict" }, { 4, "unused" }),
+		  __print_symbolic(__entry->fate, { 0, "left_by_pin" }, { 1, "freed" },
+				   { 2, "to_ram_prefetch" }, { 3, "to_ram_evict" },
+				   { 4, "unused" }),
 		  __entry->irq)
 );
 
@@ -120,7 +124,8 @@ TRACE_EVENT(kfdlab_reset,
 		__entry->generation = generation;
 		strscpy(__entry->why, why, sizeof(__entry->why));
 	),
-	TP_printk("gpu_id=0x%x generation=%u why=%s", __entry->gpu_id, __entry->generation, __entry->why)
+	TP_printk("gpu_id=0x%x generation=%u why=%s", __entry->gpu_id, __entry->generation,
+		  __entry->why)
 );
 
 /* The driver began to use another device process; 0 means none. */
