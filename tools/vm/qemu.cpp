@@ -51,7 +51,8 @@ void add_machine(Arguments& out, const QemuConfig& config) {
     out.add("-smp", fmt::format("{}", options.cpus));
   } else {
     out.add("-accel", "tcg,thread=multi");
-    out.add("-cpu", "max");
+    // Without ERMS and FSRM the guest copies and clears by quadwords; TCG runs `rep movsb` one byte at a time.
+    out.add("-cpu", "max,erms=off,fsrm=off");
     // With one possible CPU, TCG emits guest atomics that are not atomic towards the device process.
     out.add("-smp", options.cpus == 1 ? "1,maxcpus=2" : fmt::format("{}", options.cpus));
   }
