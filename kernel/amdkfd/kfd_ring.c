@@ -102,6 +102,7 @@ static void adopt_generation(struct kfd_rings *rings, u32 generation)
 	lockdep_assert_held(&rings->copy_lock);
 	lockdep_assert_held(&rings->ih_lock);
 
+	WRITE_ONCE(rings->driver->bar_base, rings->dev->bar_base);
 	if (READ_ONCE(rings->driver->generation) == generation) {
 		if (!resume_generation(rings, generation))
 			return;
@@ -110,7 +111,6 @@ static void adopt_generation(struct kfd_rings *rings, u32 generation)
 		rings->copy_wptr = 0;
 		rings->ih_rptr = 0;
 		WRITE_ONCE(rings->driver->reset_request, 0);
-		WRITE_ONCE(rings->driver->bar_base, rings->dev->bar_base);
 		WRITE_ONCE(rings->driver->control_wptr, 0);
 		WRITE_ONCE(rings->driver->copy_wptr, 0);
 		WRITE_ONCE(rings->driver->ih_rptr, 0);
@@ -344,6 +344,9 @@ static irqreturn_t ih_irq(int irq, void *arg)
 		rings->ih_rptr += sizeof(entry);
 	}
 	smp_store_release(&rings->driver->ih_rptr, wptr);
+	/* A copy ring that stopped raises this vector without an entry. */
+	if (READ_ONCE(rings->device->copy_error))
+		wake_up_all(&rings->copy_wait);
 out:
 	spin_unlock(&rings->ih_lock);
 	return IRQ_HANDLED;
