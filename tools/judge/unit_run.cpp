@@ -64,9 +64,9 @@ RunResult run_unit_tests(const std::filesystem::path& bin_dir, const Expectation
   ::uname(&machine);
   RunResult run;
   run.kernel = "host";
+  run.release = machine.release;
   run.accel = "hardware";
   Collector collector(&run, sink);
-  collector.on_start(machine.release, "none");
   const auto executables = unit_executables(bin_dir);
   collector.on_suite(kUnitSuite, 0);
   KernelLog no_log;

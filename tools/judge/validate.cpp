@@ -306,7 +306,9 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
   }
 
   const int status = exit_status(report);
-  const bool keep = !arguments.out.empty() || arguments.keep || (status != kExitPass && status != kExitNothingRan);
+  // An interrupted run leaves no file behind that nobody asked for.
+  const bool failed = status == kExitFail || status == kExitHarness;
+  const bool keep = !arguments.out.empty() || arguments.keep || (failed && signo == 0);
   const auto written = report::write_files(report, {arguments.json, arguments.junit, keep ? out.value().path : "",
                                                     repeat_options(arguments)});
   if (keep && out.value().temporary) {
