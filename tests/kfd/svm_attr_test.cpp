@@ -139,8 +139,7 @@ TEST_F(SvmAttr, GetOverSeveralRangesAnswersWhatHoldsForAll) {
   both.preferred = gpu();
   both.access = KFD_IOCTL_SVM_ATTR_ACCESS;
   both.flags = KFD_IOCTL_SVM_FLAG_HOST_ACCESS;
-  both.cleared =
-      ~(KFD_IOCTL_SVM_FLAG_HOST_ACCESS | KFD_IOCTL_SVM_FLAG_COHERENT | KFD_IOCTL_SVM_FLAG_GPU_EXEC);
+  both.cleared = ~(KFD_IOCTL_SVM_FLAG_HOST_ACCESS | KFD_IOCTL_SVM_FLAG_COHERENT | KFD_IOCTL_SVM_FLAG_GPU_EXEC);
   both.granularity = 5;
   EXPECT_EQ(answer(buffer.address(), 2), both);
   // Page 2 has no range and is left out of the answer.
@@ -211,11 +210,7 @@ TEST_F(SvmBadInput, SetIsRefusedAndChangesNothing) {
       {"huge type", at, 4 * kPageSize, {valid, {0xffffffff, 0}}, EINVAL},
       {"preferred on an unknown GPU", at, 4 * kPageSize, {valid, {KFD_IOCTL_SVM_ATTR_PREFERRED_LOC, 1}}, EINVAL},
       {"prefetch to an unknown GPU", at, 4 * kPageSize, {valid, {KFD_IOCTL_SVM_ATTR_PREFETCH_LOC, 0x1234}}, EINVAL},
-      {"prefetch to undefined",
-       at,
-       4 * kPageSize,
-       {valid, {KFD_IOCTL_SVM_ATTR_PREFETCH_LOC, kSvmUndefined}},
-       EINVAL},
+      {"prefetch to undefined", at, 4 * kPageSize, {valid, {KFD_IOCTL_SVM_ATTR_PREFETCH_LOC, kSvmUndefined}}, EINVAL},
       {"access for an unknown GPU", at, 4 * kPageSize, {valid, {KFD_IOCTL_SVM_ATTR_ACCESS, 0}}, EINVAL},
       {"in place for an unknown GPU", at, 4 * kPageSize, {valid, {KFD_IOCTL_SVM_ATTR_ACCESS_IN_PLACE, ~0u}}, EINVAL},
       {"no access for an unknown GPU", at, 4 * kPageSize, {valid, {KFD_IOCTL_SVM_ATTR_NO_ACCESS, 7}}, EINVAL},

@@ -156,52 +156,6 @@ TEST_F(SvmMigrate, OnlyThePagesAskedForMove) {
   EXPECT_EQ(contents(buffer), "");
 }
 
-TEST_F(SvmMigrate, HugePagesAreSplitAndMove) {
-  const Buffer buffer(1024);
-  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_HUGEPAGE), 0);
-  fill_pattern(buffer.bytes(), kSeed);
-  ASSERT_TRUE(prefetch_to_vram(buffer));
-  EXPECT_EQ(census(buffer), all_vram(1024));
-  EXPECT_EQ(contents(buffer), "");
-  ASSERT_TRUE(prefetch_to_ram(buffer));
-  EXPECT_EQ(census(buffer), all_ram(1024));
-  EXPECT_EQ(contents(buffer), "");
-}
-
-// Pages of huge pages in the mapping that starts at this address.
-std::size_t huge_pages_at(const void* start) {
-  FILE* const file = std::fopen("/proc/self/smaps", "re");
-  char line[512];
-  bool inside = false;
-  std::size_t kib = 0;
-  while (file != nullptr && std::fgets(line, sizeof line, file) != nullptr) {
-    unsigned long from = 0;
-    unsigned long to = 0;
-    if (std::sscanf(line, "%lx-%lx ", &from, &to) == 2) {
-      inside = from == reinterpret_cast<uintptr_t>(start);
-    } else if (inside && std::sscanf(line, "AnonHugePages: %zu", &kib) == 1) {
-      break;
-    }
-  }
-  if (file != nullptr) {
-    std::fclose(file);
-  }
-  return kib * 1024 / kPageSize;
-}
-
-TEST_F(SvmMigrate, PrefetchToRamLeavesHugePagesWhole) {
-  const Buffer elsewhere(8);
-  ASSERT_TRUE(prefetch_to_vram(elsewhere));
-  const Buffer buffer(1024);
-  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_HUGEPAGE), 0);
-  fill_pattern(buffer.bytes(), kSeed);
-  const std::size_t huge = huge_pages_at(buffer.data());
-  KFDLAB_NEEDS(huge > 0, "no transparent huge page could be had");
-  ASSERT_TRUE(prefetch_to_ram(buffer));
-  EXPECT_EQ(huge_pages_at(buffer.data()), huge);
-  EXPECT_EQ(contents(buffer), "");
-}
-
 TEST_F(SvmMigrate, ProtectionIsKept) {
   const Buffer buffer(12);
   fill_pattern(buffer.bytes(), kSeed);
@@ -218,55 +172,6 @@ TEST_F(SvmMigrate, ProtectionIsKept) {
   EXPECT_EQ(status, 128 + SIGSEGV) << "a PROT_READ page became writable";
   buffer.protect(0, 12, PROT_READ | PROT_WRITE);
   EXPECT_EQ(contents(buffer), "");
-}
-
-TEST_F(SvmMigrate, CowedPagesOfAPrivateFileMoveAndTheFileIsUnchanged) {
-  const Fd file(memfd_create("svm_migrate", MFD_CLOEXEC));
-  ASSERT_TRUE(file.valid());
-  ASSERT_EQ(ftruncate(file.get(), 8 * kPageSize), 0);
-  const Buffer buffer(8, file.get(), MAP_PRIVATE);
-  for (std::size_t page = 0; page < 8; ++page) {
-    ASSERT_EQ(zero_bytes(buffer.pages(page, 1)), kPageSize);  // maps the file's page
-  }
-  fill_pattern(buffer.pages(2, 3), kSeed);
-  ASSERT_TRUE(prefetch_to_vram(buffer));
-  EXPECT_EQ(census(buffer, 0, 2), all_ram(2));
-  EXPECT_EQ(census(buffer, 2, 3), all_vram(3));
-  EXPECT_EQ(census(buffer, 5, 3), all_ram(3));
-  EXPECT_EQ(pattern_error(buffer.pages(2, 3), kSeed), "");
-  std::byte word[8];
-  ASSERT_EQ(pread(file.get(), word, sizeof word, 2 * kPageSize), 8);
-  EXPECT_EQ(zero_bytes(word), sizeof word);
-}
-
-TEST_F(SvmMigrate, SharedMemoryStaysInRam) {
-  const Fd file(memfd_create("svm_migrate", MFD_CLOEXEC));
-  ASSERT_EQ(ftruncate(file.get(), 8 * kPageSize), 0);
-  const Buffer buffer(8, file.get(), MAP_SHARED);
-  fill_pattern(buffer.bytes(), kSeed);
-  const kfdlab_test_counters before = counters();
-  ASSERT_TRUE(prefetch_to_vram(buffer));
-  EXPECT_EQ(census(buffer), all_ram(8));
-  EXPECT_EQ(counters().pages_to_vram, before.pages_to_vram);
-  EXPECT_EQ(contents(buffer), "");
-}
-
-TEST_F(SvmMigrate, HugetlbIsLeftAlone) {
-  FILE* const pool = std::fopen("/proc/sys/vm/nr_hugepages", "r+e");
-  KFDLAB_NEEDS(pool != nullptr, "no hugetlb pool");
-  std::fputs("2\n", pool);
-  std::fclose(pool);
-  void* const at = mmap(nullptr, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-  KFDLAB_NEEDS(at != MAP_FAILED, "no huge page could be had");
-  std::memset(at, 1, 2 << 20);
-  EXPECT_EQ(kfd().svm_prefetch(reinterpret_cast<uint64_t>(at), 2 << 20, gpu()), 0);
-  EXPECT_EQ(oracle().census(at, 512), all_ram(512));
-  munmap(at, 2 << 20);
-  FILE* const again = std::fopen("/proc/sys/vm/nr_hugepages", "we");
-  if (again != nullptr) {
-    std::fputs("0\n", again);
-    std::fclose(again);
-  }
 }
 
 TEST_F(SvmMigrate, SeveralMappingsInOneCall) {

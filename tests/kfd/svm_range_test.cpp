@@ -17,9 +17,9 @@ class SvmRange : public SvmTest {
   // Anonymous memory at exactly this address, where there is none now.
   static void map_again(uint64_t address, std::size_t npages) {
     auto* const at = reinterpret_cast<void*>(address);
-    ASSERT_EQ(mmap(at, npages * kPageSize, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
-              at);
+    ASSERT_EQ(
+        mmap(at, npages * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+        at);
   }
 };
 
@@ -113,10 +113,9 @@ TEST_F(SvmRange, UnmappedRangesGoAwayWithoutAFurtherCall) {
 }
 
 TEST_F(SvmRange, MremapLeavesAttributesBehind) {
-  auto* const from = static_cast<std::byte*>(
-      mmap(nullptr, 4 * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  auto* const to =
-      static_cast<std::byte*>(mmap(nullptr, 4 * kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* const from =
+      static_cast<std::byte*>(mmap(nullptr, 4 * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* const to = static_cast<std::byte*>(mmap(nullptr, 4 * kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(from, MAP_FAILED);
   ASSERT_NE(to, MAP_FAILED);
   fill_pattern({from, 4 * kPageSize}, reinterpret_cast<uint64_t>(from), 1);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // svm_plan_set() against a model that knows the attributes of every single page.
+#include "tests/unit/svm/split.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,8 +9,6 @@
 #include <optional>
 #include <random>
 #include <vector>
-
-#include "tests/unit/svm/split.h"
 
 namespace {
 
