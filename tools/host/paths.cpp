@@ -123,9 +123,9 @@ Result<Fd> unnamed_file(const fs::path& directory, std::uint64_t size) {
 
 Result<Fd> memory_file(const char* name, std::uint64_t size) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  // Sealed, because whoever maps a file that shrinks dies of SIGBUS.
+  // Sealed against shrinking, because whoever maps a file that shrinks dies of SIGBUS.
   if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 ||
-      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
     return errno_error(std::string("cannot create shared memory for ") + name, errno);
   }
   return fd;
