@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // kfdlab bench: how fast pages move and what a long-term pin costs, in a VM, as ratios within one run.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,8 +10,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "tools/bench/bench_report.h"
 #include "tools/commands.h"
@@ -69,8 +68,8 @@ Result<nlohmann::json> bench_kernel(const std::string& name, const BenchArgument
                                     judge::Interrupt* interrupt) {
   VmOptions options;
   KFDLAB_TRY(apply_common_options(arguments.common, options));
-  auto kernel = prepare_kernel(name, {.modules = arguments.common.modules, .need_modules = true,
-                                      .verbose = arguments.common.verbose});
+  auto kernel = prepare_kernel(
+      name, {.modules = arguments.common.modules, .need_modules = true, .verbose = arguments.common.verbose});
   KFDLAB_TRY(kernel);
   options.kernel = kernel.take();
   options.log_dir = logs / options.kernel.release;
@@ -122,8 +121,10 @@ int bench_all(const BenchArguments& arguments) {
     print_bench(json.value());
     runs.push_back(json.value());
   }
-  fmt::print("\"over X\": how many times as fast as X, in the same run. CPU: the same calls with CPU copies; loop: CPU copies and one\n"
-             "call per page; RAM: a long-term pin of pages that are in RAM already.\n");
+  fmt::print(
+      "\"over X\": how many times as fast as X, in the same run. CPU: the same calls with CPU copies; loop: CPU copies "
+      "and one\n"
+      "call per page; RAM: a long-term pin of pages that are in RAM already.\n");
   if (!arguments.json.empty()) {
     const nlohmann::json report = {{"schema", 1}, {"runs", runs}, {"environment", report::environment_versions()}};
     if (const auto status = write_file_atomically(arguments.json, report.dump(2) + "\n"); !status.ok()) {
@@ -138,7 +139,8 @@ int bench_all(const BenchArguments& arguments) {
 
 std::function<int()> setup_bench(CLI::App& app) {
   auto arguments = std::make_shared<BenchArguments>();
-  app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")->allow_extra_args(false);
+  app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")
+      ->allow_extra_args(false);
   app.add_option("--json", arguments->json, "write the measurements as JSON");
   add_common_options(app, arguments->common);
   return [arguments] { return bench_all(*arguments); };

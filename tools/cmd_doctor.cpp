@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kfdlab doctor: one line for each thing kfdlab needs, and the command that repairs it.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
@@ -7,8 +9,6 @@
 #include <sstream>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "tools/commands.h"
 #include "tools/host/paths.h"
@@ -35,7 +35,8 @@ class Doctor {
     accelerator();
     memory();
     disk();
-    fmt::print("{}\n", healthy_ ? "kfdlab can run here." : "kfdlab cannot run here yet: do what the lines marked 'no' say.");
+    fmt::print("{}\n",
+               healthy_ ? "kfdlab can run here." : "kfdlab cannot run here yet: do what the lines marked 'no' say.");
     return healthy_ ? 0 : 1;
   }
 
@@ -131,7 +132,8 @@ class Doctor {
     }
     std::error_code error;
     const auto space = fs::space(cache.value(), error);
-    const std::string text = fmt::format("{:.1f} GiB free for {}", static_cast<double>(space.available) / kGiB, cache.value().string());
+    const std::string text =
+        fmt::format("{:.1f} GiB free for {}", static_cast<double>(space.available) / kGiB, cache.value().string());
     if (!error && space.available >= kNeededDisk) {
       good("disk", text);
     } else {

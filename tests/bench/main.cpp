@@ -24,7 +24,7 @@ namespace kfdlab::bench {
 namespace {
 
 constexpr std::uint64_t kSizes[] = {4ull << 10, 64ull << 10, 1ull << 20, 16ull << 20, 64ull << 20, 256ull << 20};
-constexpr std::uint64_t kLargestCpu = 64ull << 20;   // beyond this the slow ways tell nothing new
+constexpr std::uint64_t kLargestCpu = 64ull << 20;  // beyond this the slow ways tell nothing new
 constexpr std::uint64_t kLargestLoop = 16ull << 20;
 constexpr std::uint64_t kSeed = 7;
 constexpr GupFlavour kLongterm{KFDLAB_GUP_FAST, KFDLAB_GUP_PIN | KFDLAB_GUP_LONGTERM | KFDLAB_GUP_WRITE};
@@ -45,8 +45,7 @@ T must(Result<T> result) {
 
 class Bench {
  public:
-  Bench()
-      : kfd_(must(KfdClient::open())), gup_(must(GupClient::open())), device_(must(TestDevice::open())) {
+  Bench() : kfd_(must(KfdClient::open())), gup_(must(GupClient::open())), device_(must(TestDevice::open())) {
     const auto gpus = topology_gpu_ids();
     if (gpus.empty()) {
       give_up("the KFD topology shows no GPU");
@@ -128,7 +127,8 @@ class Bench {
     add("memcpy", from.size(), std::move(times));
   }
 
-  void measure_migration(const Buffer& buffer, const char* there_name, const char* back_name, std::size_t pages_per_call) {
+  void measure_migration(const Buffer& buffer, const char* there_name, const char* back_name,
+                         std::size_t pages_per_call) {
     std::vector<double> there;
     std::vector<double> back;
     const std::uint64_t slab = unreclaimable_slab_bytes();
@@ -137,7 +137,8 @@ class Bench {
       there.push_back(microseconds([&] { prefetch(buffer, gpu_id_, pages_per_call); }));
       if (i == 0) {
         metadata_ = {{"vmalloc_bytes", module_vmalloc_bytes()},
-                     {"slab_growth_bytes", std::max<std::int64_t>(0, static_cast<std::int64_t>(unreclaimable_slab_bytes() - slab))},
+                     {"slab_growth_bytes",
+                      std::max<std::int64_t>(0, static_cast<std::int64_t>(unreclaimable_slab_bytes() - slab))},
                      {"resident_bytes", buffer.size()}};
       }
       back.push_back(microseconds([&] { prefetch(buffer, kSvmSystem, pages_per_call); }));

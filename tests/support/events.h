@@ -15,10 +15,10 @@
 namespace kfdlab::events {
 
 inline constexpr char kResultFdVariable[] = "KFDLAB_RESULT_FD";
-inline constexpr char kSeedVariable[] = "KFDLAB_SEED";            // decimal
-inline constexpr char kStressTimeVariable[] = "KFDLAB_TIME";      // seconds
-inline constexpr char kBackendVariable[] = "KFDLAB_BACKEND";      // coherent, private, shared or none
-inline constexpr char kAcceleratorVariable[] = "KFDLAB_ACCEL";    // kvm, tcg or hardware
+inline constexpr char kSeedVariable[] = "KFDLAB_SEED";          // decimal
+inline constexpr char kStressTimeVariable[] = "KFDLAB_TIME";    // seconds
+inline constexpr char kBackendVariable[] = "KFDLAB_BACKEND";    // coherent, private, shared or none
+inline constexpr char kAcceleratorVariable[] = "KFDLAB_ACCEL";  // kvm, tcg or hardware
 // "warn": provoke a kernel warning inside the first test of the process (a control of the judge).
 inline constexpr char kControlVariable[] = "KFDLAB_CONTROL";
 

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/fd.h"
-#include "tests/support/listener.h"
 #include "tests/support/events.h"
+#include "tests/support/listener.h"
 
 namespace kfdlab {
 

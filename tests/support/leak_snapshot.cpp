@@ -11,9 +11,7 @@ namespace kfdlab {
 namespace {
 
 // A process that ever opened /dev/kfd stays known to the driver until it exits: the caller itself is no leak.
-bool is_kfd_process(pid_t pid) {
-  return std::filesystem::exists("/sys/class/kfd/kfd/proc/" + std::to_string(pid));
-}
+bool is_kfd_process(pid_t pid) { return std::filesystem::exists("/sys/class/kfd/kfd/proc/" + std::to_string(pid)); }
 
 void add_device_counters(LeakSnapshot* snapshot) {
   const auto device = TestDevice::open();

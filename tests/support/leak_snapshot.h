@@ -10,9 +10,9 @@ namespace kfdlab {
 
 // Values of all GPUs added up.
 struct LeakSnapshot {
-  bool pins_known = false;      // root: /proc/sys/vm/stat_refresh could be written
-  std::int64_t pins = 0;        // nr_foll_pin_acquired - nr_foll_pin_released
-  bool device_known = false;    // /dev/kfdlab_test exists
+  bool pins_known = false;    // root: /proc/sys/vm/stat_refresh could be written
+  std::int64_t pins = 0;      // nr_foll_pin_acquired - nr_foll_pin_released
+  bool device_known = false;  // /dev/kfdlab_test exists
   std::uint64_t svm_pages_occupied = 0;
   std::uint64_t vram_held = 0;  // bytes
   std::uint64_t svm_ranges = 0;

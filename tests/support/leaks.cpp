@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/support/events.h"
 #include "tests/support/listener.h"
 #include "tests/support/needs.h"
-#include "tests/support/events.h"
 
 namespace kfdlab {
 

@@ -14,8 +14,8 @@
 
 #include "common/fd.h"
 #include "include/uapi/kfdlab_test.h"
-#include "tests/support/kmsg.h"
 #include "tests/support/events.h"
+#include "tests/support/kmsg.h"
 
 namespace kfdlab {
 namespace {

@@ -6,7 +6,6 @@
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  testing::UnitTest::GetInstance()->listeners().Append(
-      new kfdlab::ResultListener(kfdlab::ResultListener::Marks::None));
+  testing::UnitTest::GetInstance()->listeners().Append(new kfdlab::ResultListener(kfdlab::ResultListener::Marks::None));
   return RUN_ALL_TESTS();
 }

@@ -62,11 +62,12 @@ std::string size_text(std::uint64_t bytes) {
 std::string table(const nlohmann::json& bench) {
   std::set<std::uint64_t> sizes;
   const Medians medians = medians_of(bench, &sizes);
-  static constexpr char kRow[] = "{:>8} | {:>9} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>9} {:>6}\n";
-  std::string text = fmt::format(kRow, "", "memcpy", "to VRAM", "over", "over", "over", "to RAM", "over", "over", "over",
-                                 "pin RAM", "pin VRAM", "over");
-  text += fmt::format(kRow, "size", "pages/s", "pages/s", "memcpy", "CPU", "loop", "pages/s", "memcpy", "CPU", "loop", "pages/s",
-                      "pages/s", "RAM");
+  static constexpr char kRow[] =
+      "{:>8} | {:>9} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>9} {:>6}\n";
+  std::string text = fmt::format(kRow, "", "memcpy", "to VRAM", "over", "over", "over", "to RAM", "over", "over",
+                                 "over", "pin RAM", "pin VRAM", "over");
+  text += fmt::format(kRow, "size", "pages/s", "pages/s", "memcpy", "CPU", "loop", "pages/s", "memcpy", "CPU", "loop",
+                      "pages/s", "pages/s", "RAM");
   for (const std::uint64_t bytes : sizes) {
     text += fmt::format(kRow, size_text(bytes), rate(medians, "memcpy", bytes), rate(medians, "to_vram", bytes),
                         ratio(medians, "to_vram", "memcpy", bytes), ratio(medians, "to_vram", "to_vram_cpu", bytes),

@@ -61,7 +61,7 @@ std::vector<std::string> find_defects(std::string_view console) {
 
 bool is_fatal(std::string_view line) {
   static constexpr std::array<std::string_view, 8> kFatal = {
-      "Kernel panic", "Oops: ",      "Oops[",       "kernel BUG at", "BUG: ", "general protection fault",
+      "Kernel panic", "Oops: ",      "Oops[", "kernel BUG at", "BUG: ", "general protection fault",
       "soft lockup",  "hard LOCKUP",
   };
   return std::any_of(kFatal.begin(), kFatal.end(),

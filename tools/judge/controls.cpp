@@ -37,8 +37,8 @@ class QuietSink : public RunSink {
 // Runs tests of the gup suite without expectations and without a trace in the run's own kernel log summary.
 bool run_quietly(const ControlSetup& setup, const std::string& filter, const std::vector<std::string>& more_env,
                  KernelLog* log, RunSink* sink, std::vector<TestResult>* results) {
-  SuiteRun run{.suite = kControlSuite, .executable = setup.gup_tests, .filter = filter, .env = setup.env,
-               .limit = setup.limit};
+  SuiteRun run{
+      .suite = kControlSuite, .executable = setup.gup_tests, .filter = filter, .env = setup.env, .limit = setup.limit};
   run.env.insert(run.env.end(), more_env.begin(), more_env.end());
   const KernelLogSummary summary = log->summary;
   const Expectations none;
@@ -51,7 +51,8 @@ bool run_quietly(const ControlSetup& setup, const std::string& filter, const std
 
 bool control_warning(const ControlSetup& setup, KernelLog* log, RunSink* sink, TestResult* verdict) {
   std::string victim = setup.victim;
-  if (const auto tests = list_suite_tests({.suite = kControlSuite, .executable = setup.gup_tests}); victim.empty() && tests) {
+  if (const auto tests = list_suite_tests({.suite = kControlSuite, .executable = setup.gup_tests});
+      victim.empty() && tests) {
     victim = tests.value().empty() ? "" : tests.value().front();
   }
   if (victim.empty() || !log->reader || ::access("/dev/kfdlab_test", F_OK) != 0) {

@@ -3,8 +3,8 @@
 // Read from tests/suites/expectations.json; every entry carries its reason.
 //
 //   {"schema": 1,
-//    "tests": [{"expect": "skip" or "known", "suite": GLOB, "test": GLOB, "kernel": GLOB, "backend": GLOB, "reason": "..."}],
-//    "kernel_lines": [{"pattern": REGEX, "accel": GLOB, "reason": "..."}]}
+//    "tests": [{"expect": "skip" or "known", "suite": GLOB, "test": GLOB, "kernel": GLOB, "backend": GLOB, "reason":
+//    "..."}], "kernel_lines": [{"pattern": REGEX, "accel": GLOB, "reason": "..."}]}
 //
 // kernel is matched with uname -r; a glob that is left out matches everything.
 #pragma once

@@ -92,7 +92,8 @@ class HereRun {
 
  private:
   [[nodiscard]] bool wanted(std::string_view suite) const {
-    return options_.suites.empty() || std::find(options_.suites.begin(), options_.suites.end(), suite) != options_.suites.end();
+    return options_.suites.empty() ||
+           std::find(options_.suites.begin(), options_.suites.end(), suite) != options_.suites.end();
   }
 
   void done(bool controls, const std::string& error) { sink_.on_done(log_.summary, controls, error); }
@@ -141,8 +142,11 @@ class HereRun {
   }
 
   bool run_suite(const Suite& suite) {
-    SuiteRun run{.suite = std::string(suite.name), .executable = suite_executable(options_.bin_dir, suite),
-                 .filter = options_.filter, .env = environment(), .limit = limit()};
+    SuiteRun run{.suite = std::string(suite.name),
+                 .executable = suite_executable(options_.bin_dir, suite),
+                 .filter = options_.filter,
+                 .env = environment(),
+                 .limit = limit()};
     if (!options_.control.empty()) {
       run.env.push_back(fmt::format("{}={}", events::kControlVariable, options_.control));
     }

@@ -147,9 +147,9 @@ LogVerdict judge_window(const std::vector<KernelLine>& lines, const std::vector<
     expected.push_back(Expected{&declaration, regex.take()});
   }
   for (const Entry& entry : group_entries(lines)) {
-    const bool harmless = is_taint_line(entry.headline) || std::any_of(allowed.begin(), allowed.end(), [&](const auto& a) {
-                            return std::regex_search(entry.headline, a.regex);
-                          });
+    const bool harmless = is_taint_line(entry.headline) ||
+                          std::any_of(allowed.begin(), allowed.end(),
+                                      [&](const auto& a) { return std::regex_search(entry.headline, a.regex); });
     if (!harmless && !consume(entry, &expected)) {
       verdict.unexpected.push_back(entry.headline);
     }

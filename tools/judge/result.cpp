@@ -79,9 +79,8 @@ int exit_status(const Report& report) {
 }
 
 nlohmann::json to_json(const TestResult& test) {
-  return {{"suite", test.suite},   {"name", test.name},       {"result", to_string(test.verdict)},
-          {"reason", test.reason}, {"seconds", test.seconds}, {"log", test.log},
-          {"counters", test.counters}};
+  return {{"suite", test.suite},     {"name", test.name}, {"result", to_string(test.verdict)}, {"reason", test.reason},
+          {"seconds", test.seconds}, {"log", test.log},   {"counters", test.counters}};
 }
 
 std::string json_text(const nlohmann::json& json, const char* key, const std::string& fallback) {

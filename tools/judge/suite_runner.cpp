@@ -127,7 +127,8 @@ bool SuiteRunner::list_tests() {
       remaining_.push_back(test);
       continue;
     }
-    TestResult disabled{.suite = run_.suite, .name = test, .verdict = Verdict::Skip, .reason = "disabled in the source"};
+    TestResult disabled{
+        .suite = run_.suite, .name = test, .verdict = Verdict::Skip, .reason = "disabled in the source"};
     expectations_.apply(where_, &disabled);
     report(std::move(disabled));
   }

@@ -22,10 +22,10 @@ namespace kfdlab::judge {
 struct SuiteRun {
   std::string suite;
   std::filesystem::path executable;
-  std::string filter = {};           // gtest pattern; empty: all
+  std::string filter = {};            // gtest pattern; empty: all
   std::vector<std::string> env = {};  // "K=V"
-  std::chrono::seconds limit{60};  // per test
-  bool judges_kernel = true;       // false: unit tests; what else the machine does is none of their business
+  std::chrono::seconds limit{60};     // per test
+  bool judges_kernel = true;          // false: unit tests; what else the machine does is none of their business
 };
 
 // The kernel log of this machine, or nothing where it cannot be read (then no line is judged, and a note says so).
@@ -89,8 +89,8 @@ class SuiteRunner : private SuiteObserver {
 
   std::deque<std::string> remaining_;
   std::optional<Running> running_;
-  std::string output_;         // of the running test
-  std::string exit_trouble_;   // processes that ended badly outside any test
+  std::string output_;        // of the running test
+  std::string exit_trouble_;  // processes that ended badly outside any test
   bool restarted_ = false;
   std::chrono::steady_clock::time_point last_alive_{};
 };

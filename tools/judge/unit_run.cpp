@@ -57,8 +57,8 @@ class OneSuite : public RunSink {
 
 }  // namespace
 
-RunResult run_unit_tests(const std::filesystem::path& bin_dir, const Expectations& expectations, const std::string& filter,
-                         RunSink* sink) {
+RunResult run_unit_tests(const std::filesystem::path& bin_dir, const Expectations& expectations,
+                         const std::string& filter, RunSink* sink) {
   const auto begin = std::chrono::steady_clock::now();
   utsname machine{};
   ::uname(&machine);

@@ -36,7 +36,8 @@ bool names_suite(const ValidateArguments& arguments, std::string_view name) {
 
 // A run that was sabotaged on purpose cannot also pass the controls, and repeating one test needs none.
 bool controls_wanted(const ValidateArguments& arguments) {
-  return !arguments.no_controls && arguments.module_params.empty() && arguments.control.empty() && arguments.filter.empty();
+  return !arguments.no_controls && arguments.module_params.empty() && arguments.control.empty() &&
+         arguments.filter.empty();
 }
 
 HereOptions here_options(const ValidateArguments& arguments) {
@@ -309,8 +310,8 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
   // An interrupted run leaves no file behind that nobody asked for.
   const bool failed = status == kExitFail || status == kExitHarness;
   const bool keep = !arguments.out.empty() || arguments.keep || (failed && signo == 0);
-  const auto written = report::write_files(report, {arguments.json, arguments.junit, keep ? out.value().path : "",
-                                                    repeat_options(arguments)});
+  const auto written = report::write_files(
+      report, {arguments.json, arguments.junit, keep ? out.value().path : "", repeat_options(arguments)});
   if (keep && out.value().temporary) {
     out.value().temporary->keep();
   }
@@ -341,7 +342,8 @@ void add_validate_options(CLI::App& app, ValidateArguments& arguments) {
   app.add_flag("--no-controls", arguments.no_controls, "leave out the negative controls");
   add_common_options(app, arguments.common);
   // For the judge's own acceptance tests: sabotage that must be noticed.
-  app.add_option("--module-param", arguments.module_params, "MODULE:NAME=VALUE for kfdlab_amdgpu or kfdlab_gup; may be repeated")
+  app.add_option("--module-param", arguments.module_params,
+                 "MODULE:NAME=VALUE for kfdlab_amdgpu or kfdlab_gup; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--control", arguments.control, "warn: provoke a kernel warning in the first test of each process");
   // An empty group hides an option: these are spoken by the host to the guest.

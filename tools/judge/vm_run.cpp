@@ -59,7 +59,8 @@ std::string slurp(const std::filesystem::path& path) {
 }
 
 std::vector<std::string> guest_environment() {
-  return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "TERM=dumb"};
+  return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+          "TERM=dumb"};
 }
 
 class VmRun {
@@ -144,7 +145,8 @@ class VmRun {
   void guest_died(const Result<GuestExit>& end, bool silent) {
     const std::string console = slurp(vm_->console_log());
     const std::vector<std::string> defects = find_defects(console);
-    std::string why = end.ok() ? fmt::format("the guest's runner ended with status {}", end.value().status) : end.error().message;
+    std::string why =
+        end.ok() ? fmt::format("the guest's runner ended with status {}", end.value().status) : end.error().message;
     if (silent) {
       why = fmt::format("the guest said nothing for {} s and was ended", kSilenceLimit.count());
     }

@@ -17,17 +17,17 @@
 namespace kfdlab::judge {
 
 struct VmRunOptions {
-  VmOptions vm;                  // all but the kernel and the log directory
+  VmOptions vm;  // all but the kernel and the log directory
   PrepareOptions prepare;
   HereOptions here;
-  std::filesystem::path out;     // of all kernels; this one writes to out/<name>
+  std::filesystem::path out;      // of all kernels; this one writes to out/<name>
   std::chrono::seconds limit{0};  // for the whole VM; 0: none but the watchdog's
   bool shell_on_failure = false;  // open a shell in the VM before it goes
 };
 
 // Never fails: what went wrong is in the result.
-[[nodiscard]] RunResult run_in_vm(const std::string& kernel, const VmRunOptions& options, const std::filesystem::path& self,
-                                  report::Progress* progress, Interrupt* interrupt);
+[[nodiscard]] RunResult run_in_vm(const std::string& kernel, const VmRunOptions& options,
+                                  const std::filesystem::path& self, report::Progress* progress, Interrupt* interrupt);
 
 // The arguments of the command in the guest.
 [[nodiscard]] std::vector<std::string> here_arguments(const std::filesystem::path& self, const HereOptions& options);

@@ -40,7 +40,8 @@ Status write_failures(const RunResult& run, const FilePlan& plan, std::string* s
       continue;
     }
     const Repeat repeat = repeat_of(run, plan.repeat_options);
-    const std::string text = fmt::format("{} {} on {}\n\n{}\n\n{}", test.suite, test.name, where, test.reason, test.log);
+    const std::string text =
+        fmt::format("{} {} on {}\n\n{}\n\n{}", test.suite, test.name, where, test.reason, test.log);
     KFDLAB_TRY(write_file_atomically(directory / file_name(test.suite + "." + test.name + ".log"), text));
     *script += fmt::format("# {} on {}\n{}\n", test.name, where, repeat.command(test.suite, test.name));
   }

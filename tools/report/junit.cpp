@@ -47,13 +47,13 @@ std::string test_case(const TestResult& test) {
     case Verdict::Pass:
       return text + "/>\n";
     case Verdict::Fail:
-      return text + fmt::format(">\n      <failure message=\"{}\">{}</failure>\n    </testcase>\n", xml_escape(first_line),
-                                xml_escape(test.reason + "\n" + test.log));
+      return text + fmt::format(">\n      <failure message=\"{}\">{}</failure>\n    </testcase>\n",
+                                xml_escape(first_line), xml_escape(test.reason + "\n" + test.log));
     case Verdict::Skip:
       return text + fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n", xml_escape(first_line));
     case Verdict::Known:
-      return text +
-             fmt::format(">\n      <skipped message=\"known failure: {}\"/>\n    </testcase>\n", xml_escape(first_line));
+      return text + fmt::format(">\n      <skipped message=\"known failure: {}\"/>\n    </testcase>\n",
+                                xml_escape(first_line));
   }
   return text;
 }
@@ -66,17 +66,19 @@ std::string suite_element(const std::string& name, const std::vector<TestResult>
     seconds += test.seconds;
     cases += test_case(test);
   }
-  return fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\">\n"
-                     "{}  </testsuite>\n",
-                     xml_escape(name), tests.size(), counts.fail, counts.skip + counts.known, seconds, cases);
+  return fmt::format(
+      "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3f}\">\n"
+      "{}  </testsuite>\n",
+      xml_escape(name), tests.size(), counts.fail, counts.skip + counts.known, seconds, cases);
 }
 
 // A run that did not come to its end is an error of its own.
 std::string harness_element(const judge::RunResult& run) {
-  return fmt::format("  <testsuite name=\"{0}.harness\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\" time=\"0\">\n"
-                     "    <testcase classname=\"harness\" name=\"RunComesToItsEnd\" time=\"0\">\n"
-                     "      <error message=\"{1}\"/>\n    </testcase>\n  </testsuite>\n",
-                     xml_escape(run.release.empty() ? run.kernel : run.release), xml_escape(run.harness_error));
+  return fmt::format(
+      "  <testsuite name=\"{0}.harness\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\" time=\"0\">\n"
+      "    <testcase classname=\"harness\" name=\"RunComesToItsEnd\" time=\"0\">\n"
+      "      <error message=\"{1}\"/>\n    </testcase>\n  </testsuite>\n",
+      xml_escape(run.release.empty() ? run.kernel : run.release), xml_escape(run.harness_error));
 }
 
 }  // namespace
@@ -128,7 +130,8 @@ std::string junit_file(const judge::Report& report) {
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
       "<testsuites name=\"kfdlab\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">\n{}</testsuites>\n",
-      counts.pass + counts.fail + counts.skip + counts.known + errors, counts.fail, errors, counts.skip + counts.known, body);
+      counts.pass + counts.fail + counts.skip + counts.known + errors, counts.fail, errors, counts.skip + counts.known,
+      body);
 }
 
 }  // namespace kfdlab::report

@@ -63,11 +63,12 @@ std::string on_kernels(const judge::Report& report) {
 std::string pass_sentence(const judge::Report& report) {
   const Pages pages = count_pages(report);
   if (pages.pinned > 0) {
-    return fmt::format("PASS: {} of {} pages left VRAM before pin_user_pages_fast(FOLL_LONGTERM) held them{}.", pages.left,
-                       pages.pinned, on_kernels(report));
+    return fmt::format("PASS: {} of {} pages left VRAM before pin_user_pages_fast(FOLL_LONGTERM) held them{}.",
+                       pages.left, pages.pinned, on_kernels(report));
   }
   const char* unproven = releases(report).empty() ? "" : "; none of them was a long-term pin of VRAM pages";
-  return fmt::format("PASS: all {} tests that ran passed{}{}.", judge::count(report).pass, on_kernels(report), unproven);
+  return fmt::format("PASS: all {} tests that ran passed{}{}.", judge::count(report).pass, on_kernels(report),
+                     unproven);
 }
 
 std::string fail_sentence(const judge::Report& report) {

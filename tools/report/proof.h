@@ -8,8 +8,8 @@
 
 namespace kfdlab::report {
 
-// Counters that GupPin tests record (tests/gup): pages in VRAM before pin_user_pages_fast(FOLL_LONGTERM), and how many of
-// them were in RAM when it returned.
+// Counters that GupPin tests record (tests/gup): pages in VRAM before pin_user_pages_fast(FOLL_LONGTERM), and how many
+// of them were in RAM when it returned.
 inline constexpr char kPinnedPages[] = "longterm_fast_pages";
 inline constexpr char kLeftPages[] = "longterm_fast_left_vram";
 

@@ -55,7 +55,6 @@ std::size_t terminal_width(std::FILE* out) {
   return ::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-
 }  // namespace
 
 std::string shell_quote(const std::string& word) { return shell_line({word}); }
@@ -84,8 +83,8 @@ std::string failure_text(const TestResult& test, const std::string& where, const
 }
 
 std::string table(const judge::Report& report) {
-  std::string text =
-      fmt::format("{:<24} {:<8} {:>7} {:>7} {:>8} {:>6} {:>9}\n", "kernel", "suite", "passed", "failed", "skipped", "known", "seconds");
+  std::string text = fmt::format("{:<24} {:<8} {:>7} {:>7} {:>8} {:>6} {:>9}\n", "kernel", "suite", "passed", "failed",
+                                 "skipped", "known", "seconds");
   for (const judge::RunResult& run : report.runs) {
     std::vector<std::string> order;
     std::map<std::string, std::vector<TestResult>> suites;
@@ -189,7 +188,8 @@ void Progress::draw() {
     return;
   }
   last_draw_ = Clock::now();
-  std::string line = fmt::format("{}: {} {}/{} {:.0f} s {}", label_, suite_, results_.size(), total_, seconds_since(start_), test_);
+  std::string line =
+      fmt::format("{}: {} {}/{} {:.0f} s {}", label_, suite_, results_.size(), total_, seconds_since(start_), test_);
   line.resize(std::min(line.size(), terminal_width(out_) - 1));
   fmt::print(out_, "\r\x1b[K{}", line);
   std::fflush(out_);

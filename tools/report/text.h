@@ -13,7 +13,7 @@ namespace kfdlab::report {
 
 // The command that repeats one test, quoted for a shell.
 struct Repeat {
-  std::string kernel;  // as for --kernel; empty: --here
+  std::string kernel;                // as for --kernel; empty: --here
   std::vector<std::string> options;  // what the user added that changes the run, as in "--vram 256M"
   [[nodiscard]] std::string command(const std::string& suite, const std::string& test) const;
 };

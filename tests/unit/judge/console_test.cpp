@@ -19,9 +19,7 @@ TEST(Console, FindsDefectsWithoutStampsEscapesAndReturns) {
                                           "Kernel panic - not syncing: Fatal exception"}));
 }
 
-TEST(Console, KeepsBracketsThatAreNoStamp) {
-  EXPECT_EQ(console_tail("[ OK ] started\n", 5), "[ OK ] started\n");
-}
+TEST(Console, KeepsBracketsThatAreNoStamp) { EXPECT_EQ(console_tail("[ OK ] started\n", 5), "[ OK ] started\n"); }
 
 TEST(Console, HandlesAnEmptyAndACutConsole) {
   EXPECT_TRUE(find_defects("").empty());
@@ -41,7 +39,8 @@ TEST(Console, WarningsAreNotFatalAndPanicsAre) {
 TEST(Console, ACrashThatNoTestWasBlamedForFails) {
   const std::string console = "[    1.0] BUG: Bad page map in process x\n";
   EXPECT_EQ(judge_console(console, {}).verdict, Verdict::Fail);
-  TestResult blamed{.suite = "gup", .name = "A.b", .verdict = Verdict::Fail, .reason = "kernel log: BUG: Bad page map in process x"};
+  TestResult blamed{
+      .suite = "gup", .name = "A.b", .verdict = Verdict::Fail, .reason = "kernel log: BUG: Bad page map in process x"};
   EXPECT_EQ(judge_console(console, {blamed}).verdict, Verdict::Pass);
   EXPECT_EQ(judge_console("all quiet\n", {}).verdict, Verdict::Pass);
 }

@@ -11,10 +11,9 @@ TestResult result(const std::string& name, Verdict verdict, const std::string& r
 }
 
 TEST(ControlDroppedLongterm, PassesWhenEveryTestFailed) {
-  const TestResult verdict = judge_dropped_longterm({result("GupPin.LongtermA", Verdict::Fail),
-                                                     result("GupPin.LongtermB", Verdict::Fail),
-                                                     result("GupPin.LongtermC", Verdict::Skip, "not here"),
-                                                     result("Suite.EndsCleanly", Verdict::Pass)});
+  const TestResult verdict = judge_dropped_longterm(
+      {result("GupPin.LongtermA", Verdict::Fail), result("GupPin.LongtermB", Verdict::Fail),
+       result("GupPin.LongtermC", Verdict::Skip, "not here"), result("Suite.EndsCleanly", Verdict::Pass)});
   EXPECT_EQ(verdict.verdict, Verdict::Pass);
   EXPECT_EQ(verdict.counters.at("tests"), 2);
   EXPECT_EQ(verdict.counters.at("failed"), 2);
@@ -34,16 +33,18 @@ TEST(ControlDroppedLongterm, FailsWhenNothingRan) {
 }
 
 TEST(ControlWarning, PassesOnlyWhenTheKernelLogFailedTheVictim) {
-  EXPECT_EQ(judge_provoked_warning({result("A.b", Verdict::Fail, "kernel log: WARNING: CPU")}, "A.b").verdict, Verdict::Pass);
+  EXPECT_EQ(judge_provoked_warning({result("A.b", Verdict::Fail, "kernel log: WARNING: CPU")}, "A.b").verdict,
+            Verdict::Pass);
   EXPECT_EQ(judge_provoked_warning({result("A.b", Verdict::Fail, "it just failed")}, "A.b").verdict, Verdict::Fail);
   EXPECT_EQ(judge_provoked_warning({result("A.b", Verdict::Pass)}, "A.b").verdict, Verdict::Fail);
 }
 
 TEST(ControlWarning, BlamingAnotherTestIsNotEnough) {
-  EXPECT_EQ(judge_provoked_warning(
-                {result("A.b", Verdict::Pass), result("Suite.EndsCleanly", Verdict::Fail, "kernel log: WARNING")}, "A.b")
-                .verdict,
-            Verdict::Fail);
+  EXPECT_EQ(
+      judge_provoked_warning(
+          {result("A.b", Verdict::Pass), result("Suite.EndsCleanly", Verdict::Fail, "kernel log: WARNING")}, "A.b")
+          .verdict,
+      Verdict::Fail);
   EXPECT_EQ(judge_provoked_warning({}, "A.b").verdict, Verdict::Fail);
 }
 

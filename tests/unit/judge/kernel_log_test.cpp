@@ -9,7 +9,9 @@
 namespace kfdlab::judge {
 namespace {
 
-KernelLine line(int level, const std::string& text) { return {.sequence = 0, .microseconds = 0, .level = level, .text = text}; }
+KernelLine line(int level, const std::string& text) {
+  return {.sequence = 0, .microseconds = 0, .level = level, .text = text};
+}
 
 std::vector<std::string> texts(const std::vector<KernelLine>& lines) {
   std::vector<std::string> result;
@@ -60,8 +62,9 @@ TEST(KernelLogRule, SeesAReportBehindAnotherOne) {
 
 TEST(KernelLogRule, AllowsTheTaintLinesOfOurModulesOnly) {
   EXPECT_TRUE(judge_window({line(4, "kfdlab_ttm: loading out-of-tree module taints kernel.")}, {}, {}).clean());
-  EXPECT_TRUE(judge_window({line(5, "kfdlab_ttm: module verification failed: signature and/or required key missing - "
-                                    "tainting kernel")},
+  EXPECT_TRUE(judge_window({line(5,
+                                 "kfdlab_ttm: module verification failed: signature and/or required key missing - "
+                                 "tainting kernel")},
                            {}, {})
                   .clean());
   EXPECT_FALSE(judge_window({line(4, "other: loading out-of-tree module taints kernel.")}, {}, {}).clean());
@@ -69,7 +72,8 @@ TEST(KernelLogRule, AllowsTheTaintLinesOfOurModulesOnly) {
 }
 
 TEST(KernelLogRule, ADeclaredLineIsExpectedAsOftenAsDeclared) {
-  const std::vector<KernelLine> three = {line(3, "Memory failure: 0x1: recovery"), line(3, "Memory failure: 0x2: recovery"),
+  const std::vector<KernelLine> three = {line(3, "Memory failure: 0x1: recovery"),
+                                         line(3, "Memory failure: 0x2: recovery"),
                                          line(3, "Memory failure: 0x3: recovery")};
   EXPECT_TRUE(judge_window(three, {{"Memory failure: 0x[0-9]+", 3}}, {}).clean());
   const LogVerdict verdict = judge_window(three, {{"Memory failure: 0x[0-9]+", 2}}, {});

@@ -39,7 +39,10 @@ Report sample() {
 
 Report failing() {
   Report report = sample();
-  report.runs[1].tests.push_back({.suite = "kfd", .name = "Svm.Splits", .verdict = Verdict::Fail, .reason = "a < b & \"c\"\nmore",
+  report.runs[1].tests.push_back({.suite = "kfd",
+                                  .name = "Svm.Splits",
+                                  .verdict = Verdict::Fail,
+                                  .reason = "a < b & \"c\"\nmore",
                                   .log = "bell \a and \xff\n"});
   return report;
 }
@@ -80,7 +83,8 @@ TEST(JunitReport, EscapesWhatXmlCannotHold) {
 
 TEST(JunitReport, CountsWhatItLists) {
   const std::string xml = junit_file(failing());
-  EXPECT_NE(xml.find("<testsuites name=\"kfdlab\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\">"), std::string::npos);
+  EXPECT_NE(xml.find("<testsuites name=\"kfdlab\" tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\">"),
+            std::string::npos);
   EXPECT_NE(xml.find("<testsuite name=\"6.12.117+deb12-amd64.kfd\" tests=\"1\" failures=\"1\""), std::string::npos);
   EXPECT_NE(xml.find("<failure message=\"a &lt; b &amp; &quot;c&quot;\">"), std::string::npos);
 }
@@ -92,9 +96,10 @@ TEST(JunitReport, SaysThatARunDidNotComeToItsEnd) {
 }
 
 TEST(Verdict, SaysWhatWasProvenAndWhere) {
-  EXPECT_EQ(verdict_sentence(sample()),
-            "PASS: 4106 of 4106 pages left VRAM before pin_user_pages_fast(FOLL_LONGTERM) held them, on 6.1.0-56-amd64 and "
-            "6.12.117+deb12-amd64.");
+  EXPECT_EQ(
+      verdict_sentence(sample()),
+      "PASS: 4106 of 4106 pages left VRAM before pin_user_pages_fast(FOLL_LONGTERM) held them, on 6.1.0-56-amd64 and "
+      "6.12.117+deb12-amd64.");
 }
 
 TEST(Verdict, DoesNotClaimWhatWasNotRun) {
@@ -125,7 +130,8 @@ TEST(CountsLine, CountsKnownFailuresAsSkipped) {
 
 TEST(Repeat, IsTheCommandThatRunsExactlyThatTest) {
   const Repeat repeat{"6.1", {"--vram", "256M"}};
-  EXPECT_EQ(repeat.command("gup", "GupPin.X/0"), "./kfdlab validate --kernel 6.1 --vram 256M --suite gup --filter GupPin.X/0");
+  EXPECT_EQ(repeat.command("gup", "GupPin.X/0"),
+            "./kfdlab validate --kernel 6.1 --vram 256M --suite gup --filter GupPin.X/0");
   EXPECT_EQ(repeat.command("gup", "Suite.EndsCleanly"), "./kfdlab validate --kernel 6.1 --vram 256M --suite gup");
   EXPECT_EQ(Repeat{}.command("gup", "A.b"), "./kfdlab validate --here --suite gup --filter A.b");
   EXPECT_EQ(Repeat{}.command("unit", "A.b"), "./kfdlab test --suite unit --filter A.b");

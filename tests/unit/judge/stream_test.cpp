@@ -14,9 +14,15 @@ namespace {
 // Writes down every call as text.
 class Recorder : public RunSink {
  public:
-  void on_start(const std::string& release, const std::string& backend) override { text += "start " + release + " " + backend + "\n"; }
-  void on_suite(const std::string& suite, unsigned tests) override { text += "suite " + suite + " " + std::to_string(tests) + "\n"; }
-  void on_begin(const std::string& suite, const std::string& test) override { text += "begin " + suite + " " + test + "\n"; }
+  void on_start(const std::string& release, const std::string& backend) override {
+    text += "start " + release + " " + backend + "\n";
+  }
+  void on_suite(const std::string& suite, unsigned tests) override {
+    text += "suite " + suite + " " + std::to_string(tests) + "\n";
+  }
+  void on_begin(const std::string& suite, const std::string& test) override {
+    text += "begin " + suite + " " + test + "\n";
+  }
   void on_result(const TestResult& test) override { text += "result " + to_json(test).dump() + "\n"; }
   void on_note(const std::string& note) override { text += "note " + note + "\n"; }
   void on_alive() override { text += "alive\n"; }
@@ -30,7 +36,11 @@ void say_everything(RunSink* sink) {
   sink->on_start("6.1", "coherent");
   sink->on_suite("gup", 3);
   sink->on_begin("gup", "A.b");
-  TestResult test{.suite = "gup", .name = "A.b", .verdict = Verdict::Fail, .reason = "two\nlines \"quoted\"", .seconds = 1.5,
+  TestResult test{.suite = "gup",
+                  .name = "A.b",
+                  .verdict = Verdict::Fail,
+                  .reason = "two\nlines \"quoted\"",
+                  .seconds = 1.5,
                   .log = "log"};
   test.counters = {{"pages", 4096}, {"how", "text"}};
   sink->on_result(test);
@@ -74,7 +84,10 @@ TEST(ResultStream, ArrivesAsItWasSaidHoweverItWasCut) {
 TEST(ResultStream, CountsWhatItCannotUnderstand) {
   Recorder received;
   StreamReader reader(&received);
-  reader.feed("not json\n{}\n[]\n{\"event\":\"result\"}\n{\"event\":\"result\",\"test\":{\"suite\":\"a\",\"name\":\"b\",\"result\":\"maybe\"}}\n");
+  reader.feed(
+      "not "
+      "json\n{}\n[]\n{\"event\":\"result\"}\n{\"event\":\"result\",\"test\":{\"suite\":\"a\",\"name\":\"b\",\"result\":"
+      "\"maybe\"}}\n");
   EXPECT_EQ(reader.malformed(), 5u);
   EXPECT_EQ(received.text, "");
 }

@@ -30,7 +30,8 @@ class ResultsOnly : public RunSink {
 class SuiteRunnerTest : public testing::Test {
  protected:
   void run(const std::string& filter, const std::string& executable = KFDLAB_FAKE_SUITE) {
-    SuiteRun suite{.suite = "fake", .executable = executable, .filter = filter, .env = {}, .limit = std::chrono::seconds(2)};
+    SuiteRun suite{
+        .suite = "fake", .executable = executable, .filter = filter, .env = {}, .limit = std::chrono::seconds(2)};
     suite.judges_kernel = false;
     KernelLog log;
     EXPECT_TRUE(SuiteRunner(suite, expectations, {"6.1", "none", "hardware"}, &log, &sink).run());
