@@ -28,7 +28,8 @@ std::filesystem::path working_directory() {
 
 }  // namespace
 
-std::vector<std::string> merge_environment(std::vector<std::string> environment, const std::vector<std::string>& overrides) {
+std::vector<std::string> merge_environment(std::vector<std::string> environment,
+                                           const std::vector<std::string>& overrides) {
   for (const std::string& entry : overrides) {
     const std::string key = entry.substr(0, entry.find('=') + 1);
     const auto found = std::find_if(environment.begin(), environment.end(),
@@ -57,7 +58,8 @@ void inherit_from_caller(GuestCommand& command, const std::vector<std::string>& 
   command.groups = as_root ? std::vector<unsigned>{0} : caller_groups();
   for (const char* name : {"render", "video"}) {
     const group* entry = ::getgrnam(name);
-    if (entry != nullptr && std::find(command.groups.begin(), command.groups.end(), entry->gr_gid) == command.groups.end()) {
+    if (entry != nullptr &&
+        std::find(command.groups.begin(), command.groups.end(), entry->gr_gid) == command.groups.end()) {
       command.groups.push_back(entry->gr_gid);
     }
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // kfdlab build: the kernel modules, for one kernel or all stock ones.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "tools/commands.h"
 #include "tools/host/paths.h"
@@ -38,7 +38,8 @@ Status build_one(const std::string& name, bool verbose) {
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     fmt::print("{:<6} {:<24} {} in {:.1f} s: {}\n", name, package.value().release,
-               build.value().rebuilt ? "modules built" : "modules current", seconds.count(), build.value().directory.string());
+               build.value().rebuilt ? "modules built" : "modules current", seconds.count(),
+               build.value().directory.string());
   }
   return ok_status();
 }
@@ -62,7 +63,8 @@ int build(const BuildArguments& arguments) {
 
 std::function<int()> setup_build(CLI::App& app) {
   auto arguments = std::make_shared<BuildArguments>();
-  app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")->allow_extra_args(false);
+  app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")
+      ->allow_extra_args(false);
   app.add_flag("--verbose,-v", arguments->verbose, "show the compiler's output");
   return [arguments] { return build(*arguments); };
 }

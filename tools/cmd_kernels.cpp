@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // kfdlab kernels: what can be booted and what is already there for it.
-#include <filesystem>
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
+#include <filesystem>
 
 #include "tools/commands.h"
 #include "tools/host/paths.h"
@@ -19,7 +19,8 @@ int list_kernels() {
     fmt::print(stderr, "kfdlab: {}\n", cache.error().message);
     return kHarnessStatus;
   }
-  fmt::print("{:<6} {:<24} {:<24} {:<8} {:<8} {}\n", "NAME", "RELEASE", "PACKAGE VERSION", "CACHED", "HEADERS", "MODULES");
+  fmt::print("{:<6} {:<24} {:<24} {:<8} {:<8} {}\n", "NAME", "RELEASE", "PACKAGE VERSION", "CACHED", "HEADERS",
+             "MODULES");
   int status = 0;
   for (const CatalogEntry& entry : stock_kernels()) {
     const auto package = resolve_metapackage(cache.value(), entry.metapackage);
@@ -31,9 +32,7 @@ int list_kernels() {
     const std::string& release = package.value().release;
     const auto modules = modules_directory(cache.value(), release);
     std::error_code ignored;
-    const char* built = modules_current(modules)        ? "built"
-                        : built_modules(modules).empty() ? "no"
-                                                         : "stale";
+    const char* built = modules_current(modules) ? "built" : built_modules(modules).empty() ? "no" : "stale";
     fmt::print("{:<6} {:<24} {:<24} {:<8} {:<8} {}\n", entry.name, release, package.value().version,
                package_cached(cache.value(), package.value()) ? "yes" : "no",
                std::filesystem::exists(headers_directory(release), ignored) ? "yes" : "no", built);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kfdlab run: a command of this machine inside the VM.
-#include <memory>
-
 #include <CLI/CLI.hpp>
+#include <memory>
 
 #include "tools/commands.h"
 #include "tools/user_command.h"

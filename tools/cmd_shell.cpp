@@ -3,11 +3,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "tools/commands.h"
 #include "tools/user_command.h"

@@ -2,11 +2,10 @@
 // kfdlab: parses the command line, starts one subcommand and returns its status.
 #include <fcntl.h>
 
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <functional>
 #include <memory>
-
-#include <CLI/CLI.hpp>
 
 #include "tools/commands.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "tools/options.h"
 
-#include <charconv>
-#include <limits>
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
+#include <charconv>
+#include <limits>
 
 namespace kfdlab {
 namespace {

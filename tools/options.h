@@ -28,7 +28,7 @@ struct CommonOptions {
   unsigned gpus = 1;
   std::string machine = "pc";
   std::string append;
-  std::string modules;         // directory of modules to load instead of building them
+  std::string modules;           // directory of modules to load instead of building them
   unsigned timeout_seconds = 0;  // 0: none
   bool verbose = false;
 };

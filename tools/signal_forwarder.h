@@ -3,9 +3,8 @@
 // SIGTERM, SIGHUP and SIGQUIT go to the guest command, a second one of them ends the VM, a third this process.
 #pragma once
 
-#include <csignal>
-
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <mutex>
 #include <thread>

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tools/user_command.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "tools/caller.h"
 #include "tools/commands.h"
@@ -32,7 +31,8 @@ Status add_module_parameters(const std::vector<std::string>& parameters, VmOptio
                                        : module == "kfdlab_gup"  ? &options.gup_params
                                                                  : nullptr;
     if (colon == std::string::npos || target == nullptr) {
-      return Error{fmt::format("--module-param {} is not kfdlab_amdgpu:NAME=VALUE or kfdlab_gup:NAME=VALUE", parameter)};
+      return Error{
+          fmt::format("--module-param {} is not kfdlab_amdgpu:NAME=VALUE or kfdlab_gup:NAME=VALUE", parameter)};
     }
     target->push_back(parameter.substr(colon + 1));
   }
@@ -54,6 +54,9 @@ Result<VmOptions> vm_options(const UserCommand& command, const fs::path& log_dir
     if (error || !fs::is_directory(path, error)) {
       return Error{fmt::format("--rw {} is not a directory of this machine", directory)};
     }
+    if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
+      return Error{fmt::format("--rw {}: you may not write there yourself", directory)};
+    }
     options.writable.push_back(path);
   }
   return options;
@@ -68,7 +71,8 @@ void report_discarded(Vm& vm) {
   }
   const auto& paths = list.value();
   const std::size_t shown = std::min(paths.size(), kShown);
-  std::string names = fmt::format("{}", fmt::join(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  std::string names =
+      fmt::format("{}", fmt::join(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
   if (paths.size() > shown) {
     names += fmt::format(" and {} more", paths.size() - shown);
   }
@@ -154,11 +158,13 @@ int run_user_command(const UserCommand& command) {
 
 void add_user_command_options(CLI::App& app, UserCommand& command) {
   app.add_option("--kernel", command.kernel, "6.1 or 6.12 (default 6.12)");
-  app.add_option("--rw", command.writable, "host directory the command may write; may be repeated")->allow_extra_args(false);
+  app.add_option("--rw", command.writable, "host directory the command may write; may be repeated")
+      ->allow_extra_args(false);
   app.add_option("--env", command.env, "K=V to add to the environment; may be repeated")->allow_extra_args(false);
   app.add_flag("--root", command.as_root, "run as root instead of yourself");
   app.add_flag("--no-modules", command.no_modules, "boot without kfdlab's kernel modules");
-  app.add_option("--module-param", command.module_parameters, "MODULE:NAME=VALUE for kfdlab_amdgpu or kfdlab_gup; may be repeated")
+  app.add_option("--module-param", command.module_parameters,
+                 "MODULE:NAME=VALUE for kfdlab_amdgpu or kfdlab_gup; may be repeated")
       ->allow_extra_args(false);
   add_common_options(app, command.common);
 }
@@ -166,7 +172,9 @@ void add_user_command_options(CLI::App& app, UserCommand& command) {
 void add_command_words(CLI::App& app, UserCommand& command) {
   // CLI11 rewrites a word like [1,2] when it belongs to an option, so the words go to no option: this one, for the
   // help text and so that "--" stays with this subcommand, accepts none of them.
-  app.add_option("command", "the command and its arguments")->check([](const std::string&) { return std::string("not here"); });
+  app.add_option("command", "the command and its arguments")->check([](const std::string&) {
+    return std::string("not here");
+  });
   app.validate_positionals();
   app.prefix_command();
   app.parse_complete_callback([&app, &command] {

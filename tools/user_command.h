@@ -14,8 +14,8 @@ struct UserCommand {
   CommonOptions common;
   std::string kernel = "6.12";
   std::vector<std::string> argv;
-  std::vector<std::string> env;       // "K=V" to add
-  std::vector<std::string> writable;  // host directories
+  std::vector<std::string> env;                // "K=V" to add
+  std::vector<std::string> writable;           // host directories
   std::vector<std::string> module_parameters;  // "MODULE:K=V"
   bool as_root = false;
   bool no_modules = false;

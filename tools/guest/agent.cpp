@@ -40,9 +40,11 @@ std::string port_by_name(const char* name) {
   }
   std::string found;
   while (const dirent* entry = ::readdir(directory)) {
-    const Fd fd(::open((std::string("/sys/class/virtio-ports/") + entry->d_name + "/name").c_str(), O_RDONLY | O_CLOEXEC));
+    const Fd fd(
+        ::open((std::string("/sys/class/virtio-ports/") + entry->d_name + "/name").c_str(), O_RDONLY | O_CLOEXEC));
     char text[128] = {};
-    if (fd.valid() && ::read(fd.get(), text, sizeof(text) - 1) > 0 && std::string_view(text) == std::string(name) + "\n") {
+    if (fd.valid() && ::read(fd.get(), text, sizeof(text) - 1) > 0 &&
+        std::string_view(text) == std::string(name) + "\n") {
       found = std::string("/dev/") + entry->d_name;
     }
   }
@@ -252,7 +254,8 @@ void Agent::run() {
     polls[1] = {child_signal_.get(), POLLIN, 0};
     std::array<Stream, 3> streams{};
     if (command_) {
-      streams = {{{&command_->output, Type::Stdout}, {&command_->errors, Type::Stderr}, {&command_->results, Type::Results}}};
+      streams = {
+          {{&command_->output, Type::Stdout}, {&command_->errors, Type::Stderr}, {&command_->results, Type::Results}}};
       for (std::size_t i = 0; i < streams.size() && may_queue(); ++i) {
         polls[2 + i] = {streams[i].fd->get(), POLLIN, 0};
       }

@@ -45,7 +45,8 @@ constexpr Mount kMounts[] = {
     {"tracefs", "/sys/kernel/tracing", "tracefs", "", MS_NOSUID | MS_NODEV | MS_NOEXEC},
 };
 
-Status mount_at(const char* source, const std::string& target, const char* type, unsigned long flags, const char* options) {
+Status mount_at(const char* source, const std::string& target, const char* type, unsigned long flags,
+                const char* options) {
   if (::mount(source, target.c_str(), type, flags, options) != 0) {
     return errno_error(std::string("cannot mount ") + source + " on " + target, errno);
   }
@@ -135,7 +136,8 @@ Result<RootLayers> mount_root(const Config& config) {
 }
 
 Status switch_root() {
-  if (::chdir(kRoot) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 || ::chdir("/") != 0) {
+  if (::chdir(kRoot) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 ||
+      ::chdir("/") != 0) {
     return errno_error("cannot switch to the host's root", errno);
   }
   return ok_status();

@@ -18,7 +18,8 @@ void walk(const RootLayers& layers, const std::string& relative, std::set<std::s
     return;
   }
   while (const dirent* entry = ::readdir(directory)) {
-    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0 || changes.size() >= kMaxChanges) {
+    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0 ||
+        changes.size() >= kMaxChanges) {
       continue;
     }
     const std::string path = (relative.empty() ? "" : relative + "/") + entry->d_name;

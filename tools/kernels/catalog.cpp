@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tools/kernels/catalog.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/kernels/module_build.h"
@@ -28,7 +28,8 @@ const CatalogEntry* find(std::string_view name) {
 
 Error unknown(const std::string& name) {
   if (name.find('/') != std::string::npos) {
-    return Error{fmt::format("--kernel {}: a kernel tree or image of your own is not supported yet; name 6.1 or 6.12", name)};
+    return Error{
+        fmt::format("--kernel {}: a kernel tree or image of your own is not supported yet; name 6.1 or 6.12", name)};
   }
   return Error{fmt::format("there is no kernel called {}; `kfdlab kernels` lists them", name)};
 }

@@ -25,8 +25,8 @@ struct CatalogEntry {
 [[nodiscard]] Result<std::vector<std::string>> expand_kernel_names(const std::vector<std::string>& names);
 
 struct PrepareOptions {
-  std::string modules;        // directory of modules built elsewhere; empty: build ours
-  bool need_modules = true;   // false: boot without them
+  std::string modules;       // directory of modules built elsewhere; empty: build ours
+  bool need_modules = true;  // false: boot without them
   bool verbose = false;
 };
 

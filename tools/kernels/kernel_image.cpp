@@ -54,8 +54,9 @@ bool unpack(const fs::path& image, const fs::path& target) {
   }
   const auto kernel = run_helper({program, "-dc", packed.string()});
   return kernel.ok() && kernel.value().status == 0 && kernel.value().out.size() == payload->unpacked_size &&
-         kernel.value().out.starts_with("\x7f"
-                                        "ELF") &&
+         kernel.value().out.starts_with(
+             "\x7f"
+             "ELF") &&
          write_file_atomically(target, kernel.value().out).ok();
 }
 

@@ -21,6 +21,7 @@ struct KernelPayload {
 
 // The unpacked kernel of `image`, made in `directory` on first use; `image` itself when it cannot be unpacked
 // (unknown compression, tool not installed), which only costs time.
-[[nodiscard]] std::filesystem::path unpacked_kernel(const std::filesystem::path& image, const std::filesystem::path& directory);
+[[nodiscard]] std::filesystem::path unpacked_kernel(const std::filesystem::path& image,
+                                                    const std::filesystem::path& directory);
 
 }  // namespace kfdlab

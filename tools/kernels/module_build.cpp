@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "tools/kernels/module_build.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <thread>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/host/process.h"
@@ -74,7 +74,8 @@ Result<ModuleBuild> build_modules(const fs::path& cache, const std::string& rele
     return build;
   }
   if (std::error_code ignored; !fs::exists(headers_directory(release), ignored)) {
-    return Error{fmt::format("the headers of {} are missing; install them: apt-get install linux-headers-{}", release, release)};
+    return Error{
+        fmt::format("the headers of {} are missing; install them: apt-get install linux-headers-{}", release, release)};
   }
   std::error_code error;
   fs::create_directories(build.directory, error);
@@ -84,8 +85,9 @@ Result<ModuleBuild> build_modules(const fs::path& cache, const std::string& rele
   if (modules_current(build.directory)) {
     return build;
   }
-  const auto make = run_helper({"make", "-C", (source_directory() / "kernel").string(), "KREL=" + release,
-                                "OUT=" + build.directory.string(), fmt::format("-j{}", std::thread::hardware_concurrency())});
+  const auto make =
+      run_helper({"make", "-C", (source_directory() / "kernel").string(), "KREL=" + release,
+                  "OUT=" + build.directory.string(), fmt::format("-j{}", std::thread::hardware_concurrency())});
   KFDLAB_TRY(make);
   build.log = make.value().out + make.value().err;
   build.rebuilt = true;

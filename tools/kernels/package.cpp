@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/kernels/package.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,8 +9,6 @@
 #include <sstream>
 #include <system_error>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/host/process.h"
@@ -48,7 +47,8 @@ Result<KernelPackage> ask_index(std::string_view metapackage) {
   KFDLAB_TRY(depends);
   const auto package = parse_depends(depends.value().out);
   if (!package) {
-    return Error{fmt::format("the package index does not know {}; run apt-get update, or add a source that has it", metapackage)};
+    return Error{fmt::format("the package index does not know {}; run apt-get update, or add a source that has it",
+                             metapackage)};
   }
   const auto policy = run_helper({"apt-cache", "policy", *package});
   KFDLAB_TRY(policy);
@@ -72,8 +72,9 @@ Result<fs::path> download(const fs::path& directory, const KernelPackage& packag
     }
   }
   std::string reason = result.value().err.substr(0, result.value().err.find('\n'));
-  return Error{fmt::format("cannot download {} {} ({}); connect to the package archive once, the cache serves later runs",
-                           package.package, package.version, reason)};
+  return Error{
+      fmt::format("cannot download {} {} ({}); connect to the package archive once, the cache serves later runs",
+                  package.package, package.version, reason)};
 }
 
 Status unpack(const fs::path& deb, const fs::path& target, const KernelPackage& package) {
@@ -137,7 +138,8 @@ Result<KernelPackage> resolve_metapackage(const fs::path& cache, std::string_vie
   const auto package = ask_index(metapackage);
   if (package.ok()) {
     const auto& found = package.value();
-    KFDLAB_TRY(write_file_atomically(memo, fmt::format("{}\n{} {} {}\n", stamp, found.package, found.version, found.release)));
+    KFDLAB_TRY(
+        write_file_atomically(memo, fmt::format("{}\n{} {} {}\n", stamp, found.package, found.version, found.release)));
     return package;
   }
   if (text.ok()) {

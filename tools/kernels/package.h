@@ -21,7 +21,8 @@ struct KernelPackage {
 
 // The kernel package a metapackage depends on now, by the package index; the newest one in the cache when the
 // index does not know it.
-[[nodiscard]] Result<KernelPackage> resolve_metapackage(const std::filesystem::path& cache, std::string_view metapackage);
+[[nodiscard]] Result<KernelPackage> resolve_metapackage(const std::filesystem::path& cache,
+                                                        std::string_view metapackage);
 
 // The linux-image package named in the output of `apt-cache depends`.
 [[nodiscard]] std::optional<std::string> parse_depends(std::string_view output);
@@ -32,6 +33,7 @@ struct KernelPackage {
 [[nodiscard]] std::filesystem::path package_directory(const std::filesystem::path& cache, const KernelPackage& package);
 [[nodiscard]] bool package_cached(const std::filesystem::path& cache, const KernelPackage& package);
 // Downloads and unpacks it unless it is there. Parallel callers wait for each other.
-[[nodiscard]] Result<std::filesystem::path> ensure_package(const std::filesystem::path& cache, const KernelPackage& package);
+[[nodiscard]] Result<std::filesystem::path> ensure_package(const std::filesystem::path& cache,
+                                                           const KernelPackage& package);
 
 }  // namespace kfdlab

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tools/vm/accelerator.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/host/process.h"
@@ -39,9 +38,21 @@ bool kvm_runs_a_guest() {
     return false;
   }
   SpawnOptions options;
-  options.argv = {kQemuProgram, "-accel", "kvm", "-cpu", "host", "-m", "16M", "-nodefaults", "-no-user-config",
-                  "-display", "none", "-bios", fmt::format("/proc/self/fd/{}", file.value().get()),
-                  "-device", "isa-debug-exit,iobase=0xf4,iosize=1"};
+  options.argv = {kQemuProgram,
+                  "-accel",
+                  "kvm",
+                  "-cpu",
+                  "host",
+                  "-m",
+                  "16M",
+                  "-nodefaults",
+                  "-no-user-config",
+                  "-display",
+                  "none",
+                  "-bios",
+                  fmt::format("/proc/self/fd/{}", file.value().get()),
+                  "-device",
+                  "isa-debug-exit,iobase=0xf4,iosize=1"};
   options.keep_fds = {file.value().get()};
   auto child = Child::spawn(options);
   if (!child.ok() || !child.value().wait_for(kDeadlineMs)) {

@@ -14,7 +14,7 @@ std::optional<ControlRequest> parse_control_request(std::string_view line) {
   };
   static constexpr Row kRows[] = {
       {"status", ControlRequest::Query}, {"stop", ControlRequest::Stop}, {"cont", ControlRequest::Cont},
-      {"kill", ControlRequest::Kill},     {"hold", ControlRequest::Hold}, {"resume", ControlRequest::Resume},
+      {"kill", ControlRequest::Kill},    {"hold", ControlRequest::Hold}, {"resume", ControlRequest::Resume},
   };
   for (const Row& row : kRows) {
     if (row.word == line) {
@@ -42,7 +42,8 @@ void ControlPort::serve(DeviceControl& device) {
     }
     const auto request = parse_control_request(line_);
     const std::string answer =
-        (request ? device.control(*request) : std::string("error unknown request; use status, stop, cont, kill, hold or resume")) +
+        (request ? device.control(*request)
+                 : std::string("error unknown request; use status, stop, cont, kill, hold or resume")) +
         "\n";
     line_.clear();
     // A guest that does not read its answers loses them; the supervisor never waits for it.

@@ -2,6 +2,7 @@
 #include "tools/vm/device_supervisor.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
@@ -9,8 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-
-#include <fmt/format.h>
 
 namespace kfdlab {
 namespace {
@@ -57,8 +56,13 @@ void DeviceSupervisor::start_process() {
   SpawnOptions options;
   options.stdout_fd = log.get();
   options.keep_fds = {config_.ram_fd};
-  options.argv = {config_.program.string(), "--generation", std::to_string(generation_), "--ram-fd",
-                  std::to_string(config_.ram_fd), "--ram-map", config_.ram_map};
+  options.argv = {config_.program.string(),
+                  "--generation",
+                  std::to_string(generation_),
+                  "--ram-fd",
+                  std::to_string(config_.ram_fd),
+                  "--ram-map",
+                  config_.ram_map};
   for (const GpuFunction& gpu : gpus_) {
     options.argv.insert(options.argv.end(), {"--gpu", gpu.device_argument(options.keep_fds)});
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tools/vm/gpu_function.h"
 
+#include <fmt/format.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -8,8 +9,6 @@
 #include <bit>
 #include <cerrno>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/vm/ivshmem.h"

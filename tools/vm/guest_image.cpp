@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "tools/vm/guest_image.h"
 
+#include <fmt/format.h>
 #include <grp.h>
 #include <unistd.h>
 
 #include <cerrno>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/protocol.h"
@@ -78,7 +77,7 @@ Result<Fd> build_guest_image(const VmOptions& options, const GuestModules& modul
   add_modules(cpio, modules.early);
   add_modules(cpio, modules.late);
   const std::string bytes = cpio.finish();
-  auto file = memory_file("kfdlab-initramfs", 0);
+  auto file = memory_file("kfdlab-initramfs", bytes.size());
   KFDLAB_TRY(file);
   KFDLAB_TRY(write_whole(file.value().get(), bytes));
   return file;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tools/vm/guest_modules.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/host/process.h"

@@ -43,8 +43,8 @@ struct GuestModule {
 };
 
 struct GuestModules {
-  std::vector<GuestModule> early;  // to reach the root file system and the ports
-  std::vector<GuestModule> late;   // DRM, TTM and ours
+  std::vector<GuestModule> early;    // to reach the root file system and the ports
+  std::vector<GuestModule> late;     // DRM, TTM and ours
   std::vector<std::string> missing;  // of ours: not built
 };
 

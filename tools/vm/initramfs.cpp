@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tools/vm/initramfs.h"
 
-#include <sys/stat.h>
-
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace kfdlab {
 
@@ -12,9 +11,9 @@ void CpioWriter::pad() { bytes_.resize((bytes_.size() + 3) / 4 * 4, '\0'); }
 void CpioWriter::add(std::string_view name, const Header& header, std::string_view data) {
   // Magic, then 13 fields of 8 hexadecimal digits: inode, mode, uid, gid, links, time, size, device major and
   // minor (of the file system), major and minor (of a device node), length of the name with its NUL, checksum.
-  bytes_ += fmt::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}", ++inode_,
-                        header.mode, 0, 0, header.links, 0, data.size(), 0, 0, header.device_major, header.device_minor,
-                        name.size() + 1, 0);
+  bytes_ += fmt::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}",
+                        ++inode_, header.mode, 0, 0, header.links, 0, data.size(), 0, 0, header.device_major,
+                        header.device_minor, name.size() + 1, 0);
   bytes_.append(name);
   bytes_.push_back('\0');
   pad();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tools/vm/qemu.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "hw/bar_layout.h"
 #include "tools/protocol.h"
@@ -43,8 +43,8 @@ void add_machine(Arguments& out, const QemuConfig& config) {
   out.add("-machine", fmt::format("{},memory-backend=ram,max-ram-below-4g={},usb=off,vmport=off,smm=off{}",
                                   iommu ? "q35" : "pc", kRamBelow4G, iommu ? ",kernel-irqchip=split" : ""));
   out.add("-m", fmt::format("{}M", options.memory_bytes >> 20));
-  out.add("-object", fmt::format("memory-backend-file,id=ram,mem-path=/proc/self/fd/{},size={},share=on", config.fds.ram,
-                                 options.memory_bytes));
+  out.add("-object", fmt::format("memory-backend-file,id=ram,mem-path=/proc/self/fd/{},size={},share=on",
+                                 config.fds.ram, options.memory_bytes));
   if (config.accelerator == "kvm") {
     out.add("-accel", "kvm");
     out.add("-cpu", "host");
@@ -68,8 +68,8 @@ void add_port(Arguments& out, const std::string& id, int fd, const char* name) {
 
 void add_share(Arguments& out, const std::string& tag, const std::filesystem::path& path, bool writable) {
   // security_model=none: as the user who runs the VM, like passthrough, but without failing where chown may not.
-  out.add("-fsdev", fmt::format("local,id={0},path={1},security_model=none,multidevs=remap{2}", tag, escaped(path.string()),
-                                writable ? "" : ",readonly=on"));
+  out.add("-fsdev", fmt::format("local,id={0},path={1},security_model=none,multidevs=remap{2}", tag,
+                                escaped(path.string()), writable ? "" : ",readonly=on"));
   out.add("-device", fmt::format("virtio-9p-pci,fsdev={0},mount_tag={0}", tag));
 }
 
@@ -121,11 +121,13 @@ std::vector<std::string> qemu_arguments(const QemuConfig& config) {
   for (std::size_t i = 0; i < options.writable.size(); ++i) {
     add_share(out, writable_tag(i), options.writable[i], true);
   }
-  out.add("-drive", fmt::format("if=none,id=scratch,file=/proc/self/fd/{},format=raw,cache=unsafe,discard=unmap", config.fds.scratch));
+  out.add("-drive", fmt::format("if=none,id=scratch,file=/proc/self/fd/{},format=raw,cache=unsafe,discard=unmap",
+                                config.fds.scratch));
   out.add("-device", "virtio-blk-pci,drive=scratch");
   for (std::size_t i = 0; i < config.fds.gpus.size(); ++i) {
     out.add("-chardev", fmt::format("socket,id=gpu{},fd={}", i, config.fds.gpus[i]));
-    out.add("-device", fmt::format("ivshmem-doorbell,id=ivshmem{0},chardev=gpu{0},vectors={1}", i, int{KFDLAB_IRQ_COUNT}));
+    out.add("-device",
+            fmt::format("ivshmem-doorbell,id=ivshmem{0},chardev=gpu{0},vectors={1}", i, int{KFDLAB_IRQ_COUNT}));
   }
   if (options.gdb) {
     out.add("-s");

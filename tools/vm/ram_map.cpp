@@ -15,7 +15,8 @@ std::vector<RamRange> ram_map(std::uint64_t size) {
 std::string format_ram_map(const std::vector<RamRange>& map) {
   std::string text;
   for (const RamRange& range : map) {
-    text += fmt::format("{}{:#x}:{:#x}:{:#x}", text.empty() ? "" : ",", range.guest_address, range.size, range.file_offset);
+    text +=
+        fmt::format("{}{:#x}:{:#x}:{:#x}", text.empty() ? "" : ",", range.guest_address, range.size, range.file_offset);
   }
   return text;
 }

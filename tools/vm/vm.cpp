@@ -4,12 +4,11 @@
 #include "tools/vm/vm.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdlib>
-
-#include <fmt/format.h>
 
 #include "tools/host/paths.h"
 #include "tools/host/process.h"
@@ -153,9 +152,11 @@ Status VmImpl::start_device() {
 
 Status VmImpl::start_qemu(Fd initrd) {
   QemuConfig config{options_, accelerator_, console_log_, {}};
-  config.fds = {ram_.get(), initrd.get(), scratch_.get(), agent_.qemu.get(), control_.qemu.get(), monitor_.qemu.get(), {}};
+  config.fds = {ram_.get(), initrd.get(), scratch_.get(), agent_.qemu.get(), control_.qemu.get(), monitor_.qemu.get(),
+                {}};
   SpawnOptions spawn;
-  spawn.keep_fds = {ram_.get(), initrd.get(), scratch_.get(), agent_.qemu.get(), control_.qemu.get(), monitor_.qemu.get()};
+  spawn.keep_fds = {ram_.get(),        initrd.get(),        scratch_.get(),
+                    agent_.qemu.get(), control_.qemu.get(), monitor_.qemu.get()};
   for (const GpuFunction& gpu : gpus_) {
     config.fds.gpus.push_back(gpu.qemu_socket());
     spawn.keep_fds.push_back(gpu.qemu_socket());
@@ -189,7 +190,8 @@ Error VmImpl::ended(const std::string& when) const {
       }
     }
   }
-  if (const auto text = read_file(options_.log_dir / "qemu.log"); reason.empty() && text.ok() && !text.value().empty()) {
+  if (const auto text = read_file(options_.log_dir / "qemu.log");
+      reason.empty() && text.ok() && !text.value().empty()) {
     reason = text.value().substr(0, text.value().find('\n'));
   }
   return Error{fmt::format("the VM ended {}{}; its console is in {}", when, reason.empty() ? "" : " (" + reason + ")",
@@ -242,7 +244,8 @@ Status VmImpl::start() {
   if (!modules.value().missing.empty()) {
     const std::string names = fmt::format("{}", fmt::join(modules.value().missing, ", "));
     if (!missing_allowed()) {
-      return Error{fmt::format("{} not built in {}; run `kfdlab build`", names, options_.kernel.kfdlab_modules.string())};
+      return Error{
+          fmt::format("{} not built in {}; run `kfdlab build`", names, options_.kernel.kfdlab_modules.string())};
     }
     note("going on without " + names);
   }

@@ -33,12 +33,12 @@ struct VmOptions {
   unsigned cpus = 2;
   unsigned gpus = 1;
   std::string machine = "pc";
-  std::string append;                     // added to the kernel command line
-  std::vector<std::string> amdgpu_params; // module parameters of kfdlab_amdgpu, e.g. "enable_test_ioctls=1"
-  std::vector<std::string> gup_params;    // module parameters of kfdlab_gup
-  bool load_modules = true;               // false: boot baseline without our modules
+  std::string append;                           // added to the kernel command line
+  std::vector<std::string> amdgpu_params;       // module parameters of kfdlab_amdgpu, e.g. "enable_test_ioctls=1"
+  std::vector<std::string> gup_params;          // module parameters of kfdlab_gup
+  bool load_modules = true;                     // false: boot baseline without our modules
   std::vector<std::filesystem::path> writable;  // host directories the guest may write (run --rw)
-  std::filesystem::path log_dir;          // console.log, device.log, qemu.log are written here
+  std::filesystem::path log_dir;                // console.log, device.log, qemu.log are written here
   std::chrono::seconds boot_timeout{120};
   bool verbose = false;
   bool gdb = false;
@@ -51,19 +51,19 @@ struct GuestExit {
 
 struct GuestCommand {
   std::vector<std::string> argv;
-  std::vector<std::string> env;          // "K=V", complete environment
+  std::vector<std::string> env;  // "K=V", complete environment
   std::filesystem::path cwd = "/";
   unsigned uid = 0, gid = 0;
   std::vector<unsigned> groups;
   unsigned umask = 022;
-  bool pty = false;                      // terminal with the size of stdin_fd's
-  bool results = true;                   // descriptor 3 is the results stream; else it is closed
-  bool caller_limits = false;            // resource limits of this process; else those of the guest's init
+  bool pty = false;            // terminal with the size of stdin_fd's
+  bool results = true;         // descriptor 3 is the results stream; else it is closed
+  bool caller_limits = false;  // resource limits of this process; else those of the guest's init
   // Data from the guest; called from wait_command()'s thread. stream 1 = stdout, 2 = stderr, 3 = results.
   // In the guest stream 3 is descriptor 3 of the command.
   std::function<void(int stream, std::string_view data)> on_output;
-  int stdin_fd = -1;                     // -1: the guest command reads /dev/null
-  std::chrono::seconds timeout{0};       // 0: none
+  int stdin_fd = -1;                // -1: the guest command reads /dev/null
+  std::chrono::seconds timeout{0};  // 0: none
 };
 
 class Vm {

@@ -28,7 +28,8 @@ class GuestView {
   }
   ~GuestView() { ::munmap(bar_, KFDLAB_BAR_VRAM); }
   [[nodiscard]] std::uint64_t state() const {
-    return __atomic_load_n(&reinterpret_cast<kfdlab_device_regs*>(bar_ + KFDLAB_BAR_DEVICE_REGS)->state, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&reinterpret_cast<kfdlab_device_regs*>(bar_ + KFDLAB_BAR_DEVICE_REGS)->state,
+                           __ATOMIC_ACQUIRE);
   }
   void request_reset(std::uint32_t generation) {
     reinterpret_cast<kfdlab_driver_regs*>(bar_ + KFDLAB_BAR_DRIVER_REGS)->reset_request = generation;
@@ -100,9 +101,11 @@ constexpr const char* kRunForEver = "exec sleep 1000";
 TEST_F(DeviceSupervisorTest, PassesTheContractsArguments) {
   start("printf '%s\\n' \"$@\"; exec sleep 1000");
   const auto log = directory_->path() / "device.log";
-  ASSERT_TRUE(eventually([&log] { return read_file(log).ok() && read_file(log).value().find("index=1") != std::string::npos; }));
+  ASSERT_TRUE(eventually(
+      [&log] { return read_file(log).ok() && read_file(log).value().find("index=1") != std::string::npos; }));
   const std::string text = read_file(log).value();
-  EXPECT_TRUE(text.starts_with("--generation\n1\n--ram-fd\n" + std::to_string(ram_.get()) + "\n--ram-map\n0x0:0x1000:0x0\n--gpu\nindex=0,bar="));
+  EXPECT_TRUE(text.starts_with("--generation\n1\n--ram-fd\n" + std::to_string(ram_.get()) +
+                               "\n--ram-map\n0x0:0x1000:0x0\n--gpu\nindex=0,bar="));
 }
 
 TEST_F(DeviceSupervisorTest, KillAnswersAfterDeadIsInEveryDevicePage) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Statuses and streams of a command as the guest agent starts it, here on the host.
-#include "tools/guest/command.h"
-
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tools/guest/command.h"
 
 namespace kfdlab::guest {
 namespace {
@@ -39,9 +39,9 @@ int status_of(const Command& command) {
 }
 
 // setgroups() is root's.
-#define NEEDS_ROOT()                                             \
-  if (::getuid() != 0) {                                         \
-    GTEST_SKIP() << "the agent is root; this test is not";       \
+#define NEEDS_ROOT()                                       \
+  if (::getuid() != 0) {                                   \
+    GTEST_SKIP() << "the agent is root; this test is not"; \
   }
 
 TEST(GuestCommand, StatusesAreThoseOfAShell) {
@@ -68,7 +68,8 @@ TEST(GuestCommand, MissingDirectoryIsOurFailureAndSaysSo) {
   request.cwd = "/no/such/directory";
   auto command = start_command(request);
   ASSERT_TRUE(command.ok());
-  EXPECT_EQ(read_all(command.value().errors.get()), "kfdlab: cannot enter /no/such/directory: No such file or directory\n");
+  EXPECT_EQ(read_all(command.value().errors.get()),
+            "kfdlab: cannot enter /no/such/directory: No such file or directory\n");
   EXPECT_EQ(status_of(command.value()), 125);
 }
 

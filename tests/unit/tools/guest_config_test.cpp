@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the launcher writes is what the agent reads.
-#include "tools/guest/config.h"
-
 #include <gtest/gtest.h>
 
+#include "tools/guest/config.h"
 #include "tools/vm/guest_image.h"
 
 namespace kfdlab {

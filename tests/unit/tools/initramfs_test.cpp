@@ -42,7 +42,8 @@ TEST(CpioWriter, WritesWhatCpioReads) {
   if (listed.value().status == 127) {
     GTEST_SKIP() << "no cpio program on this machine";
   }
-  EXPECT_EQ(listed.value().out, "a\na/file0\na/file1\na/file2\na/file3\na/file4\na/file5\na/file70001\ninit\nconsole\n");
+  EXPECT_EQ(listed.value().out,
+            "a\na/file0\na/file1\na/file2\na/file3\na/file4\na/file5\na/file70001\ninit\nconsole\n");
   const auto unpacked = run_helper({"sh", "-c", "cpio -i --quiet 'a*' init < archive"}, root.string());
   ASSERT_EQ(unpacked.value().status, 0) << unpacked.value().err;
   for (std::size_t size : {0, 1, 2, 3, 4, 5, 70001}) {

@@ -107,8 +107,8 @@ TEST(GpuFunction, ArgumentNamesItsDescriptorsInOrder) {
   const std::string argument = gpu.value().device_argument(fds);
   ASSERT_EQ(fds.size(), 1u + 3u + KFDLAB_IRQ_COUNT);
   const auto text = [&fds](std::size_t i) { return std::to_string(fds[i]); };
-  EXPECT_EQ(argument, "index=1,bar=" + text(0) + ",kick=" + text(1) + ":" + text(2) + ":" + text(3) + ",irq=" + text(4) + ":" +
-                          text(5) + ":" + text(6) + ":" + text(7));
+  EXPECT_EQ(argument, "index=1,bar=" + text(0) + ",kick=" + text(1) + ":" + text(2) + ":" + text(3) +
+                          ",irq=" + text(4) + ":" + text(5) + ":" + text(6) + ":" + text(7));
 }
 
 }  // namespace

@@ -12,7 +12,9 @@
 namespace kfdlab {
 namespace {
 
-void store32(std::string& bytes, std::size_t offset, std::uint32_t value) { std::memcpy(bytes.data() + offset, &value, 4); }
+void store32(std::string& bytes, std::size_t offset, std::uint32_t value) {
+  std::memcpy(bytes.data() + offset, &value, 4);
+}
 
 // A bzImage with `payload` behind one setup sector and the boot sector.
 std::string image_with(const std::string& payload, std::uint32_t unpacked_size) {

@@ -10,7 +10,8 @@ namespace {
 
 TEST(AptOutput, DependsNamesTheImage) {
   EXPECT_EQ(parse_depends("linux-image-amd64\n  Depends: linux-image-6.1.0-56-amd64\n"), "linux-image-6.1.0-56-amd64");
-  EXPECT_EQ(parse_depends("x\n  Depends: linux-base\n  Depends: linux-image-6.12.9-amd64\n"), "linux-image-6.12.9-amd64");
+  EXPECT_EQ(parse_depends("x\n  Depends: linux-base\n  Depends: linux-image-6.12.9-amd64\n"),
+            "linux-image-6.12.9-amd64");
   EXPECT_FALSE(parse_depends(""));
   EXPECT_FALSE(parse_depends("x\n  Depends: linux-base\n"));
   EXPECT_FALSE(parse_depends("x\n  Conflicts: linux-image-6.1\n"));

@@ -37,11 +37,15 @@ TEST(RunHelper, TakesMoreOutputThanAPipeHolds) {
 TEST(Child, KeepsOnlyTheDescriptorsItIsGiven) {
   auto kept = memory_file("kept", 0);
   auto other = memory_file("other", 0);
-  auto out = memory_file("out", 0);
+  auto out = memory_file("out", 4096);
   ASSERT_TRUE(kept.ok() && other.ok() && out.ok());
   SpawnOptions options;
-  options.argv = {"sh", "-c", "for fd in \"$@\"; do [ -e /proc/self/fd/$fd ] && echo yes || echo no; done", "sh",
-                  std::to_string(kept.value().get()), std::to_string(other.value().get())};
+  options.argv = {"sh",
+                  "-c",
+                  "for fd in \"$@\"; do [ -e /proc/self/fd/$fd ] && echo yes || echo no; done",
+                  "sh",
+                  std::to_string(kept.value().get()),
+                  std::to_string(other.value().get())};
   options.keep_fds = {kept.value().get()};
   options.stdout_fd = out.value().get();
   auto child = Child::spawn(options);

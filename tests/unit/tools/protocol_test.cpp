@@ -18,7 +18,8 @@ std::string pattern(std::size_t size) {
 
 TEST(FrameReader, CutsFramesHoweverTheStreamWasSplit) {
   const std::string big = pattern(70000);
-  const std::string stream = encode_frame(Type::Stdout, big) + encode_frame(Type::StdinEof) + encode_frame_u32(Type::Exit, 7);
+  const std::string stream =
+      encode_frame(Type::Stdout, big) + encode_frame(Type::StdinEof) + encode_frame_u32(Type::Exit, 7);
   for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{8}, std::size_t{4096}, stream.size()}) {
     FrameReader reader;
     std::vector<Frame> frames;

@@ -47,7 +47,8 @@ TEST(KernelCommandLine, EndsWithTheUsersWords) {
 }
 
 TEST(ShellLine, AShellReadsItBack) {
-  const std::vector<std::string> words = {"printf", "%s|", "plain", "two words", "it's", "", "$HOME `x` \\ \"q\"", "a\nb"};
+  const std::vector<std::string> words = {"printf", "%s|", "plain", "two words", "it's", "", "$HOME `x` \\ \"q\"",
+                                          "a\nb"};
   const auto output = run_helper({"sh", "-c", shell_line(words)});
   ASSERT_TRUE(output.ok());
   EXPECT_EQ(output.value().out, "plain|two words|it's||$HOME `x` \\ \"q\"|a\nb|");

@@ -16,7 +16,8 @@ TEST(ParseSize, UnderstandsPowersOf1024) {
 }
 
 TEST(ParseSize, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "M", "1.5G", "-1", "+1", " 1", "1 ", "1GB", "0x10", "G1", "99999999999999999999", "18446744073709551615K"}) {
+  for (const char* text : {"", "M", "1.5G", "-1", "+1", " 1", "1 ", "1GB", "0x10", "G1", "99999999999999999999",
+                           "18446744073709551615K"}) {
     EXPECT_FALSE(parse_size(text)) << '"' << text << '"';
   }
 }
