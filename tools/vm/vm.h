@@ -68,7 +68,8 @@ struct GuestCommand {
 
 class Vm {
  public:
-  // Boot to the guest agent. Errors say what did not happen and where the console log is.
+  // Boot to the guest agent. Errors say what did not happen and where the console log is. QEMU dies with the thread
+  // that called this, so that nothing survives the launcher: let that thread live as long as the VM.
   static Result<std::unique_ptr<Vm>> boot(const VmOptions& options);
   virtual ~Vm() = default;
 
