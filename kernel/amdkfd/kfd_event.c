@@ -11,6 +11,7 @@
 #include <linux/kfd_ioctl.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/uaccess.h>
 
 #include "kfd_event.h"
@@ -26,26 +27,34 @@
 #define KFD_WAIT_FOREVER	0xffffffffu
 
 struct kfd_event {
-	u32 id, type;		/* type: KFD_IOC_EVENT_* */
+	u64 serial;		/* never used again, unlike its id and its memory */
+	u32 type;		/* KFD_IOC_EVENT_* */
 	bool auto_reset;
 	bool signalled;
 	struct list_head waiters;	/* struct kfd_waiter.link */
 };
 
+struct kfd_event_page {
+	u64 *slots;			/* KFD_SIGNAL_EVENT_LIMIT, or NULL: no page */
+	struct klttm_bo *bo;		/* referenced: outlives its handle */
+};
+
 /* Created with the process; page set once, by the first CREATE_EVENT that names a buffer. */
 struct kfd_event_table {
-	spinlock_t lock;		/* idr, every event, every waiter */
+	spinlock_t lock;		/* idr, serial, every event, every waiter, the slots */
 	struct idr idr;
-	u64 *page;			/* KFD_SIGNAL_EVENT_LIMIT slots, or NULL. Locking: p->lock */
-	struct klttm_bo *page_bo;	/* referenced: outlives its handle */
+	u64 serial;			/* of the last event */
+	/* Locking: written under p->lock and lock, so either is enough to read it. */
+	struct kfd_event_page page;
 };
 
 /* One event of one wait. */
 struct kfd_waiter {
 	struct list_head link;		/* on event->waiters while not activated */
-	struct kfd_event *event;	/* NULL once destroyed */
+	u64 serial;			/* of the event */
 	struct task_struct *task;
 	bool activated;
+	bool destroyed;			/* the event went away before it was signalled */
 };
 
 static bool kfd_event_has_slot(u32 type)
@@ -65,6 +74,14 @@ int kfd_event_init(struct kfd_process *p)
 	return 0;
 }
 
+static void kfd_event_page_drop(struct kfd_event_page *page)
+{
+	if (!page->bo)
+		return;
+	klttm_bo_kunmap(page->bo);
+	klttm_bo_put(page->bo);
+}
+
 void kfd_event_fini(struct kfd_process *p)
 {
 	struct kfd_event_table *table = p->events;
@@ -74,24 +91,20 @@ void kfd_event_fini(struct kfd_process *p)
 	idr_for_each_entry(&table->idr, ev, id)
 		kfree(ev);
 	idr_destroy(&table->idr);
-	if (table->page_bo) {
-		klttm_bo_kunmap(table->page_bo);
-		klttm_bo_put(table->page_bo);
-	}
+	kfd_event_page_drop(&table->page);
 	kfree(table);
 	p->events = NULL;
 }
 
-/* Make the GTT buffer @handle the event page. */
-static int kfd_event_set_page(struct kfd_process *p, u64 handle)
+/* Make the GTT buffer @handle a page with all slots unsignalled, for the table to take. */
+static int kfd_event_page_get(struct kfd_process *p, u64 handle, struct kfd_event_page *page)
 {
-	struct kfd_event_table *table = p->events;
 	struct klttm_bo *bo;
-	void *page;
+	void *slots;
 	u64 size;
 
 	lockdep_assert_held(&p->lock);
-	if (table->page)
+	if (p->events->page.bo)
 		return -EINVAL;
 	bo = kfd_memory_get_gtt(p, handle, &size);
 	if (IS_ERR(bo))
@@ -100,18 +113,23 @@ static int kfd_event_set_page(struct kfd_process *p, u64 handle)
 		klttm_bo_put(bo);
 		return -EINVAL;
 	}
-	page = klttm_bo_kmap(bo);
-	if (IS_ERR_OR_NULL(page)) {
+	slots = klttm_bo_kmap(bo);
+	if (IS_ERR_OR_NULL(slots)) {
 		klttm_bo_put(bo);
-		return page ? PTR_ERR(page) : -ENOMEM;
+		return slots ? PTR_ERR(slots) : -ENOMEM;
 	}
-	memset(page, 0xff, KFD_EVENT_PAGE_BYTES);
-	table->page = page;
-	table->page_bo = bo;
+	memset(slots, 0xff, KFD_EVENT_PAGE_BYTES);
+	page->slots = slots;
+	page->bo = bo;
 	return 0;
 }
 
-static int kfd_event_insert(struct kfd_event_table *table, struct kfd_event *ev)
+/*
+ * Give @ev an id and let it be found; @page, if it is one, becomes the table's with it. Returns the id. From then on
+ * @ev is not the caller's any more: whoever guesses the id may destroy it.
+ */
+static int kfd_event_publish(struct kfd_event_table *table, struct kfd_event *ev,
+			     const struct kfd_event_page *page)
 {
 	bool slot = kfd_event_has_slot(ev->type);
 	int start = slot ? 1 : KFD_FIRST_NONSIGNAL_EVENT;
@@ -121,18 +139,25 @@ static int kfd_event_insert(struct kfd_event_table *table, struct kfd_event *ev)
 	idr_preload(GFP_KERNEL);
 	spin_lock(&table->lock);
 	id = idr_alloc(&table->idr, ev, start, end, GFP_NOWAIT);
-	if (id >= 0)
-		ev->id = id;
+	if (id >= 0) {
+		ev->serial = ++table->serial;
+		if (page->bo)
+			table->page = *page;
+		if (slot && table->page.slots)
+			WRITE_ONCE(table->page.slots[id], KFD_EVENT_UNSIGNALLED);
+	}
 	spin_unlock(&table->lock);
 	idr_preload_end();
-	return id < 0 ? id : 0;
+	return id;
 }
 
 int kfd_ioctl_create_event(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_create_event_args *args = data;
+	bool slot = kfd_event_has_slot(args->event_type);
+	struct kfd_event_page page = {};
 	struct kfd_event *ev;
-	int ret = 0;
+	int id = 0;
 
 	if (args->event_type > KFD_IOC_EVENT_MEMORY)
 		return -EINVAL;
@@ -145,22 +170,21 @@ int kfd_ioctl_create_event(struct kfd_process *p, void *data)
 
 	mutex_lock(&p->lock);
 	if (args->event_page_offset)
-		ret = kfd_event_set_page(p, args->event_page_offset);
-	if (!ret)
-		ret = kfd_event_insert(p->events, ev);
-	if (!ret) {
-		if (kfd_event_has_slot(ev->type) && p->events->page)
-			WRITE_ONCE(p->events->page[ev->id], KFD_EVENT_UNSIGNALLED);
-		args->event_id = ev->id;
-		args->event_trigger_data = ev->id;
-		args->event_slot_index = kfd_event_has_slot(ev->type) ? ev->id : 0;
-		/* No event page can be mapped through /dev/kfd: user space has its own mapping. */
-		args->event_page_offset = 0;
-	}
+		id = kfd_event_page_get(p, args->event_page_offset, &page);
+	if (!id)
+		id = kfd_event_publish(p->events, ev, &page);
 	mutex_unlock(&p->lock);
-	if (ret)
+	if (id < 0) {
+		kfd_event_page_drop(&page);
 		kfree(ev);
-	return ret;
+		return id;
+	}
+	args->event_id = id;
+	args->event_trigger_data = id;
+	args->event_slot_index = slot ? id : 0;
+	/* No event page can be mapped through /dev/kfd: user space has its own mapping. */
+	args->event_page_offset = 0;
+	return 0;
 }
 
 int kfd_ioctl_destroy_event(struct kfd_process *p, void *data)
@@ -175,7 +199,7 @@ int kfd_ioctl_destroy_event(struct kfd_process *p, void *data)
 	if (ev) {
 		list_for_each_entry_safe(waiter, next, &ev->waiters, link) {
 			list_del_init(&waiter->link);
-			WRITE_ONCE(waiter->event, NULL);
+			WRITE_ONCE(waiter->destroyed, true);
 			wake_up_process(waiter->task);
 		}
 	}
@@ -250,7 +274,7 @@ static int kfd_waiter_begin(struct kfd_event_table *table, struct kfd_waiter *wa
 	spin_lock(&table->lock);
 	ev = idr_find(&table->idr, id);
 	if (ev) {
-		waiter->event = ev;
+		waiter->serial = ev->serial;
 		waiter->activated = ev->signalled;
 		if (!waiter->activated)
 			list_add_tail(&waiter->link, &ev->waiters);
@@ -262,8 +286,8 @@ static int kfd_waiter_begin(struct kfd_event_table *table, struct kfd_waiter *wa
 }
 
 /*
- * @ids tells which events the activated waiters were for, since an activated one may be destroyed and is then not
- * told: it is no longer on the list.
+ * An activated waiter is no longer on its event's list, so it is not told when the event is destroyed: @ids finds the
+ * event again, or another one that has the id by now, which its serial gives away.
  */
 static void kfd_waiters_end(struct kfd_event_table *table, struct kfd_waiter *waiters,
 			    const u32 *ids, unsigned int n, bool reported)
@@ -276,7 +300,7 @@ static void kfd_waiters_end(struct kfd_event_table *table, struct kfd_waiter *wa
 		spin_lock(&table->lock);
 		list_del_init(&waiters[i].link);
 		ev = idr_find(&table->idr, ids[i]);
-		if (!reported && waiters[i].activated && ev && ev == waiters[i].event && ev->auto_reset)
+		if (!reported && waiters[i].activated && ev && ev->serial == waiters[i].serial && ev->auto_reset)
 			kfd_event_signal_locked(ev);
 		spin_unlock(&table->lock);
 	}
@@ -289,7 +313,7 @@ static u32 kfd_wait_result(const struct kfd_waiter *waiters, unsigned int n, boo
 	for (i = 0; i < n; i++) {
 		if (READ_ONCE(waiters[i].activated))
 			activated++;
-		else if (!READ_ONCE(waiters[i].event))
+		else if (READ_ONCE(waiters[i].destroyed))
 			return KFD_IOC_WAIT_RESULT_FAIL;
 	}
 	return activated == n || (activated && !all) ? KFD_IOC_WAIT_RESULT_COMPLETE :
@@ -333,17 +357,40 @@ static int kfd_wait_sleep(const struct kfd_waiter *waiters, unsigned int n, bool
 	return ret;
 }
 
+static int kfd_compare_ids(const void *a, const void *b)
+{
+	u32 x = *(const u32 *)a, y = *(const u32 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Make ids[] a set and return its size. So a thread waits for an event once, and signalling, which wakes all waiters
+ * under a spinlock, takes no longer than there are threads. The order is nobody's business: no wait tells it.
+ */
+static unsigned int kfd_unique_ids(u32 *ids, unsigned int n)
+{
+	unsigned int i, unique = 1;
+
+	sort(ids, n, sizeof(*ids), kfd_compare_ids, NULL);
+	for (i = 1; i < n; i++)
+		if (ids[i] != ids[unique - 1])
+			ids[unique++] = ids[i];
+	return unique;
+}
+
 static int kfd_wait(struct kfd_process *p, struct kfd_ioctl_wait_events_args *args,
 		    struct kfd_waiter *waiters, u32 *ids)
 {
 	struct kfd_event_data __user *events = u64_to_user_ptr(args->events_ptr);
-	unsigned int begun;
+	unsigned int begun, n;
 	int ret = 0;
 
-	for (begun = 0; begun < args->num_events; begun++)
-		if (get_user(ids[begun], &events[begun].event_id))
+	for (n = 0; n < args->num_events; n++)
+		if (get_user(ids[n], &events[n].event_id))
 			return -EFAULT;
-	for (begun = 0; begun < args->num_events && !ret; begun++)
+	n = kfd_unique_ids(ids, n);
+	for (begun = 0; begun < n && !ret; begun++)
 		ret = kfd_waiter_begin(p->events, &waiters[begun], ids[begun]);
 	if (!ret)
 		ret = kfd_wait_sleep(waiters, begun, args->wait_for_all, &args->timeout,

@@ -26,8 +26,8 @@
 	 KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM | KFD_IOC_ALLOC_MEM_FLAGS_COHERENT | \
 	 KFD_IOC_ALLOC_MEM_FLAGS_UNCACHED)
 
-/* Handles of one process; a bound on what a record that costs the user nothing (USERPTR) can take. */
-#define KFD_MAX_BUFFERS		(1 << 20)
+/* Handles of one process end here; a bound on what a record that costs the user nothing (USERPTR) can take. */
+#define KFD_MAX_BUFFERS		(1 << 16)
 
 struct kfd_buffer {
 	struct interval_tree_node va;	/* page numbers; in p->buffer_tree */
@@ -206,6 +206,7 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 	struct kfd_ioctl_alloc_memory_of_gpu_args *args = data;
 	struct kfd_buffer *buf;
 	struct kfd_dev *dev;
+	u64 mmap_offset;
 	int id;
 
 	id = kfd_check_alloc(args);
@@ -218,6 +219,10 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 
+	/* As long as nobody can name the buffer: with its handle, which can be guessed, it may be freed. */
+	mmap_offset = args->mmap_offset;
+	if (buf->bo)
+		mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
 	mutex_lock(&p->lock);
 	id = idr_alloc(&p->buffers, buf, 1, KFD_MAX_BUFFERS, GFP_KERNEL);
 	mutex_unlock(&p->lock);
@@ -226,8 +231,7 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 		return -ENOMEM;
 	}
 	args->handle = (u64)args->gpu_id << 32 | id;
-	if (buf->bo)
-		args->mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
+	args->mmap_offset = mmap_offset;
 	return 0;
 }
 
@@ -338,7 +342,9 @@ void kfd_memory_fini(struct kfd_process *p)
 	struct kfd_buffer *buf;
 	int id;
 
-	idr_for_each_entry(&p->buffers, buf, id)
+	idr_for_each_entry(&p->buffers, buf, id) {
 		kfd_buffer_destroy(p, buf);
+		cond_resched();
+	}
 	idr_destroy(&p->buffers);
 }
