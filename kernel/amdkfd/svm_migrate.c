@@ -33,6 +33,8 @@
 struct svm_chunk {
 	struct migrate_vma vma;
 	struct svm_batch batch;
+	bool under_way;			/* collected and submitted; else only @held counts */
+	unsigned long held;		/* pages that should go, but somebody locks or references */
 };
 
 struct svm_mover {
@@ -52,6 +54,16 @@ void svm_mover_destroy(struct svm_mover *mover)
 	kvfree(mover);
 }
 
+/* Is this a page that moves in this pass? */
+static bool svm_page_wanted(const struct svm_mover *mover, struct page *page)
+{
+	if (!PageAnon(page) || PageKsm(page))
+		return false;
+	if (is_zone_device_page(page))
+		return mover->from && kfd_page_dev(page) == mover->from;
+	return !mover->from;
+}
+
 /* Does this collected entry go? */
 static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struct *vma,
 		       unsigned long src)
@@ -62,11 +74,38 @@ static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struc
 		return false;
 	if (!page)
 		return !mover->from && !userfaultfd_missing((struct vm_area_struct *)vma);
-	if (!PageAnon(page) || PageKsm(page))
-		return false;
-	if (is_zone_device_page(page))
-		return mover->from && kfd_page_dev(page) == mover->from;
-	return !mover->from;
+	return svm_page_wanted(mover, page);
+}
+
+/*
+ * Collection gives a page that somebody locks, or a page of RAM that somebody references, back by
+ * itself and forgets its entry, so such pages are looked for where no entry is. Pages of huge ones
+ * are left out: whether they were refused for being huge cannot be told.
+ */
+static unsigned long svm_count_held(const struct svm_mover *mover, const struct svm_chunk *chunk)
+{
+	const struct svm_batch *batch = &chunk->batch;
+	struct page *pages[32];
+	unsigned long i = 0, n, held = 0;
+	int got, k;
+
+	while (i < batch->npages) {
+		for (n = 0; n < ARRAY_SIZE(pages) && i + n < batch->npages; n++)
+			if (batch->src[i + n])
+				break;
+		if (!n) {
+			i++;
+			continue;
+		}
+		got = get_user_pages_fast_only(chunk->vma.start + (i << PAGE_SHIFT), n, 0, pages);
+		for (k = 0; k < got; k++) {
+			held += !PageCompound(pages[k]) && svm_page_wanted(mover, pages[k]);
+			put_page(pages[k]);
+		}
+		/* It stops at the first entry without a page. */
+		i += max(got, 1);
+	}
+	return held;
 }
 
 /* Leave out what does not go; finalize puts such pages back. Returns how many go. */
@@ -178,7 +217,7 @@ static bool svm_huge_ram(unsigned long start, unsigned long npages, struct page 
 
 /*
  * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else
- * svm_chunk_end() must follow before mmap_lock is dropped.
+ * svm_chunk_end() must follow before mmap_lock is dropped, if only to try and count held pages.
  */
 static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 			    struct vm_area_struct *vma, unsigned long start, unsigned long end)
@@ -187,6 +226,8 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 	struct svm_batch *batch = &chunk->batch;
 	unsigned long n = (end - start) >> PAGE_SHIFT;
 
+	chunk->under_way = false;
+	chunk->held = 0;
 	if (!mover->to && svm_huge_ram(start, n, (struct page **)batch->dst))
 		return false;
 	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
@@ -204,8 +245,11 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 		chunk->vma.flags = MIGRATE_VMA_SELECT_DEVICE_COHERENT;
 	}
 	/* The only error is a kind of mapping that does not migrate, such as hugetlb. */
-	if (migrate_vma_setup(&chunk->vma) || !chunk->vma.cpages)
+	if (migrate_vma_setup(&chunk->vma))
 		return false;
+	chunk->held = svm_count_held(mover, chunk);
+	if (!chunk->vma.cpages)
+		return chunk->held;
 
 	n = svm_filter(mover, chunk);
 	if (n && mover->to)
@@ -214,9 +258,10 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 		svm_alloc_ram(chunk);
 	if (!batch->nruns) {
 		migrate_vma_finalize(&chunk->vma);
-		return false;
+		return chunk->held;
 	}
 	svm_batch_submit(batch);
+	chunk->under_way = true;
 	return true;
 }
 
@@ -235,16 +280,19 @@ static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chu
 			     count.moved, failed);
 }
 
-/* Returns pages that were collected but did not move. */
+/* Returns pages that should have moved but did not. */
 static unsigned long svm_chunk_finish(struct svm_mover *mover, struct svm_chunk *chunk,
 				      bool last_attempt)
 {
-	struct svm_moved count;
+	struct svm_moved count = {};
 
-	svm_batch_wait(&chunk->batch);
-	migrate_vma_pages(&chunk->vma);
-	count = svm_batch_settle(&chunk->batch, KFD_PAGE_TO_RAM_PREFETCH);
-	migrate_vma_finalize(&chunk->vma);
+	if (chunk->under_way) {
+		svm_batch_wait(&chunk->batch);
+		migrate_vma_pages(&chunk->vma);
+		count = svm_batch_settle(&chunk->batch, KFD_PAGE_TO_RAM_PREFETCH);
+		migrate_vma_finalize(&chunk->vma);
+	}
+	count.failed += chunk->held;
 	svm_count_moved(mover, chunk, count, last_attempt);
 	return count.failed;
 }
@@ -333,7 +381,7 @@ void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long 
 	unsigned int i;
 
 	mover->account = p->svms.account;
-	for (i = 0; i < kfd_dev_count(); i++) {
+	for (i = 0; i < KFD_MAX_GPUS; i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);
 
 		/*

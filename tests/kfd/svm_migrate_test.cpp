@@ -236,12 +236,33 @@ TEST_F(SvmMigrate, RamPagesHeldByAPipeStayInRam) {
   EXPECT_EQ(census(buffer), (PageCensus{.none = 0, .ram = 4, .vram = 12}));
   EXPECT_EQ(census(buffer, 4, 4), all_ram(4));
   EXPECT_EQ(after.pages_to_vram - before.pages_to_vram, 12u);
+  EXPECT_EQ(after.pages_failed - before.pages_failed, 4u);
   EXPECT_EQ(after.svm_pages_occupied - before.svm_pages_occupied, 12u);
   EXPECT_EQ(contents(buffer), "");
 
   EXPECT_EQ(pattern_error(pipe.drain(), buffer.page_address(4), kSeed), "");
   ASSERT_TRUE(prefetch_to_vram(buffer));
   EXPECT_EQ(census(buffer), all_vram(16));
+}
+
+// Nothing of the chunk is collected then, and still it is tried and counted. Pages that are there already are not.
+TEST_F(SvmMigrate, RamPagesAllHeldAreCounted) {
+  const Buffer buffer(16);
+  fill_pattern(buffer.bytes(), kSeed);
+  Pipe pipe;
+  pipe.hold(buffer.bytes());
+  const kfdlab_test_counters before = counters();
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  const kfdlab_test_counters held = counters();
+  EXPECT_EQ(census(buffer), all_ram(16));
+  EXPECT_EQ(held.pages_failed - before.pages_failed, 16u);
+  EXPECT_EQ(held.pages_to_vram, before.pages_to_vram);
+
+  EXPECT_EQ(pattern_error(pipe.drain(), buffer.address(), kSeed), "");
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(census(buffer), all_vram(16));
+  EXPECT_EQ(counters().pages_failed, held.pages_failed);
 }
 
 // Collection takes a referenced device page; only the last step refuses it. A driver that counts too early is wrong.
