@@ -6,8 +6,8 @@
  * Intervals are [start, last] in page numbers, inclusive, as in the interval tree. What only the
  * svm_*.c files share is in svm_range.h.
  *
- * Lock order: mmap_lock > svm_range_list.lock > kfd_process.lock; svm_range_list.deferred_lock is a
- * leaf, the only lock the MMU notifier takes.
+ * Lock order (docs/locking.md): mmap_lock > svm_range_list.lock; SVM never takes kfd_process.lock.
+ * svm_range_list.deferred_lock is a leaf, the only lock the MMU notifier takes.
  */
 #ifndef KFD_SVM_H
 #define KFD_SVM_H
@@ -26,9 +26,9 @@ struct svm_account;	/* pages a process has in VRAM, by page_free; outlives the p
 
 /* All ranges of a process. Embedded in struct kfd_process. */
 struct svm_range_list {
-	struct mutex lock;		/* tree, count and the attributes of every range */
+	struct mutex lock;		/* tree, count, npages and the attributes of every range */
 	struct rb_root_cached tree;
-	unsigned long count;
+	unsigned long count, npages;	/* ranges in the tree, and the pages they cover */
 	struct work_struct deferred_work;	/* splits and removals that the notifier queued */
 	spinlock_t deferred_lock;	/* deferred, dying, the ranges' record of unmapped pages */
 	struct list_head deferred;
@@ -44,10 +44,9 @@ int svm_range_list_init(struct kfd_process *p);
  */
 void svm_range_list_fini(struct kfd_process *p);
 /*
- * Is any SVM range registered in [start, last]? For ALLOC's EADDRINUSE. Locking: takes svms->lock,
- * so the caller must not hold p->lock: SET asks kfd_process_va_has_buffer() with svms->lock held.
- * To lose no race, publish the buffer's VA first, drop p->lock, ask here, and take the buffer back
- * on true.
+ * Is any SVM range registered in [start, last]? For ALLOC's EADDRINUSE. Locking: takes svms->lock.
+ * SET asks kfd_process_va_has_buffer() with svms->lock held, so to lose no race, publish the
+ * buffer's VA first, ask here, and take the buffer back on true.
  */
 bool svm_range_overlaps(struct kfd_process *p, unsigned long start, unsigned long last);
 /*
@@ -63,7 +62,8 @@ void svm_range_list_flush(struct kfd_process *p);
  *
  * -EINVAL: unknown op, attribute type, location, GPU or SET_FLAGS bit; start or size zero-length,
  * misaligned or wrapping. -EFAULT: a page of the range is in no VMA or in a special one.
- * -EADDRINUSE: a buffer is mapped there. -ENOMEM. A call that fails changed nothing.
+ * -EADDRINUSE: a buffer is mapped there. -ENOMEM: no memory, or more than a process may register
+ * (svm_range.h). -EINTR: a fatal signal came. A call that fails changed nothing.
  */
 int svm_ioctl(struct kfd_process *p, u32 op, u64 start, u64 size, u32 nattr,
 	      struct kfd_ioctl_svm_attribute *attrs);

@@ -166,6 +166,29 @@ static int svm_set_collect(struct svm_range_list *svms, struct svm_set *set, uns
 	return 0;
 }
 
+static unsigned long svm_pieces_pages(const struct svm_piece *pieces, unsigned long n)
+{
+	unsigned long i, npages = 0;
+
+	for (i = 0; i < n; i++)
+		npages += pieces[i].last - pieces[i].start + 1;
+	return npages;
+}
+
+/* Does the process stay within its limits with @n pieces instead of set->old? */
+static int svm_set_check_limits(struct svm_range_list *svms, const struct svm_set *set,
+				unsigned long n)
+{
+	unsigned long old_pages = svm_pieces_pages(set->old, set->nranges);
+	unsigned long new_pages = svm_pieces_pages(set->new, n);
+
+	if (n > set->nranges && svms->count - set->nranges + n > SVM_PROCESS_MAX_RANGES)
+		return -ENOMEM;
+	if (svms->npages - old_pages + new_pages > SVM_PROCESS_MAX_PAGES)
+		return -ENOMEM;
+	return 0;
+}
+
 /* Locking: mmap_lock for writing, svms->lock. */
 static int svm_set_commit(struct svm_range_list *svms, unsigned long start, unsigned long last,
 			  const struct svm_change *change)
@@ -175,11 +198,16 @@ static int svm_set_commit(struct svm_range_list *svms, unsigned long start, unsi
 	unsigned long n;
 	int ret;
 
+	/* Before anything is allocated: the plan itself needs room in proportion. */
+	if (last - start >= SVM_PROCESS_MAX_PAGES)
+		return -ENOMEM;
 	svm_attrs_default(svms, &defaults);
 	ret = svm_set_collect(svms, &set, start, last);
 	if (!ret) {
 		n = svm_plan_set(set.old, set.nranges, start, last, &defaults, change, set.new);
-		ret = svm_ranges_replace(svms, set.ranges, set.nranges, set.new, n);
+		ret = svm_set_check_limits(svms, &set, n);
+		if (!ret)
+			ret = svm_ranges_replace(svms, set.ranges, set.nranges, set.new, n);
 	}
 	svm_set_free(&set);
 	return ret;

@@ -96,15 +96,17 @@ bool svm_range_covers(struct svm_range *range, unsigned long start, unsigned lon
 	return covers;
 }
 
-/* Runs of pages that are left, as pieces; with @pieces NULL only their number. */
-static unsigned long svm_left_pieces(struct svm_range *range, struct svm_piece *pieces)
+/* Runs of pages that are left: returns their number, the first @room of them in @pieces. */
+static unsigned long svm_left_pieces(struct svm_range *range, struct svm_piece *pieces,
+				     unsigned long room)
 {
 	unsigned long npages = svm_range_npages(range), n = 0, at = 0;
 
+	lockdep_assert_held(&range->svms->deferred_lock);
 	while ((at = find_next_zero_bit(range->unmapped, npages, at)) < npages) {
 		unsigned long end = find_next_bit(range->unmapped, npages, at);
 
-		if (pieces)
+		if (n < room)
 			pieces[n] = (struct svm_piece){ range->it.start + at,
 							range->it.start + end - 1, range->attrs };
 		n++;
@@ -113,18 +115,29 @@ static unsigned long svm_left_pieces(struct svm_range *range, struct svm_piece *
 	return n;
 }
 
-/* mmap_lock held for writing keeps munmap out, so the bitmap does not change any more. */
+/*
+ * mmap_lock held for writing keeps munmap out, but not every event that looks like one: 6.1 sends
+ * MMU_NOTIFY_UNMAP when pages are punched out of a hugetlb file, without mmap_lock. So the pieces
+ * are one look at the bitmap, under its lock, repeated until they fit. What comes later is noted in
+ * the new ranges or is lost with the old one; nothing was unmapped either way.
+ */
 static int svm_cut_unmapped(struct svm_range *range)
 {
-	unsigned long n = svm_left_pieces(range, NULL);
 	struct svm_piece *pieces = NULL;
+	unsigned long n, room = 0;
 	int ret;
 
-	if (n) {
-		pieces = kvmalloc_array(n, sizeof(*pieces), GFP_KERNEL_ACCOUNT);
+	for (;;) {
+		spin_lock(&range->svms->deferred_lock);
+		n = svm_left_pieces(range, pieces, room);
+		spin_unlock(&range->svms->deferred_lock);
+		if (n <= room)
+			break;
+		kvfree(pieces);
+		room = n;
+		pieces = kvmalloc_array(room, sizeof(*pieces), GFP_KERNEL_ACCOUNT);
 		if (!pieces)
 			return -ENOMEM;
-		svm_left_pieces(range, pieces);
 	}
 	ret = svm_ranges_replace(range->svms, &range, 1, pieces, n);
 	kvfree(pieces);

@@ -19,7 +19,8 @@ static struct svm_range *to_svm_range(struct interval_tree_node *node)
 
 static void svm_range_free(struct svm_range *range)
 {
-	kvfree(range);
+	kvfree(range->unmapped);
+	kfree(range);
 }
 
 /* A range that mm calls back but that is in no tree yet. */
@@ -30,14 +31,18 @@ static struct svm_range *svm_range_create(struct svm_range_list *svms,
 	struct svm_range *range;
 	int ret;
 
-	range = kvzalloc(struct_size(range, bitmap, BITS_TO_LONGS(npages)), GFP_KERNEL_ACCOUNT);
+	range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
 	if (!range)
 		return ERR_PTR(-ENOMEM);
+	range->unmapped = kvcalloc(BITS_TO_LONGS(npages), sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (!range->unmapped) {
+		svm_range_free(range);
+		return ERR_PTR(-ENOMEM);
+	}
 	range->it.start = piece->start;
 	range->it.last = piece->last;
 	range->attrs = piece->attrs;
 	range->svms = svms;
-	range->unmapped = range->bitmap;
 	INIT_LIST_HEAD(&range->deferred);
 	ret = mmu_interval_notifier_insert_locked(&range->notifier, svm_mm(svms),
 						  piece->start << PAGE_SHIFT, npages << PAGE_SHIFT,
@@ -108,6 +113,7 @@ static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **r
 		}
 		interval_tree_remove(&ranges[old]->it, &svms->tree);
 		svms->count--;
+		svms->npages -= svm_range_npages(ranges[old]);
 		svm_range_destroy(ranges[old]);
 	}
 }
@@ -140,6 +146,7 @@ int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
 			continue;
 		interval_tree_insert(&made[i]->it, &svms->tree);
 		svms->count++;
+		svms->npages += svm_range_npages(made[i]);
 	}
 out:
 	kvfree(made);
@@ -148,8 +155,12 @@ out:
 
 void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs)
 {
-	u32 all = BIT_ULL(kfd_dev_count()) - 1;
+	unsigned int i;
+	u32 all = 0;
 
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		if (kfd_dev_by_index(i))
+			all |= BIT(i);
 	*attrs = (struct svm_attrs){
 		.preferred_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
 		.prefetch_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
@@ -234,6 +245,7 @@ int svm_range_list_init(struct kfd_process *p)
 	mutex_init(&svms->lock);
 	svms->tree = RB_ROOT_CACHED;
 	svms->count = 0;
+	svms->npages = 0;
 	INIT_WORK(&svms->deferred_work, svm_deferred_work);
 	spin_lock_init(&svms->deferred_lock);
 	INIT_LIST_HEAD(&svms->deferred);
@@ -255,6 +267,7 @@ void svm_range_list_fini(struct kfd_process *p)
 	while ((range = to_svm_range(interval_tree_iter_first(&svms->tree, 0, ULONG_MAX)))) {
 		interval_tree_remove(&range->it, &svms->tree);
 		svms->count--;
+		svms->npages -= svm_range_npages(range);
 		svm_range_destroy(range);
 		cond_resched();
 	}

@@ -11,8 +11,6 @@
 #include "kfd_process.h"
 #include "pure/svm_split.h"
 
-struct svm_unmapped;
-
 /*
  * A run of pages with one set of attributes. Its interval never changes: a split or a merge makes
  * new ranges. Where the pages are is not recorded here; that is between mm and the pages' blocks.
@@ -32,8 +30,15 @@ struct svm_range {
 	 * checked.
 	 */
 	u32 mapped_to_gpu;
-	unsigned long bitmap[];			/* unmapped points here */
 };
+
+/*
+ * What one process may register, so that SET cannot take the machine's memory: 1 TiB of address
+ * space, populated or not (32 MiB of bitmaps), in 65536 ranges (some 20 MiB). Holes that munmap
+ * cuts may exceed the number: as mappings, they are limited by vm.max_map_count.
+ */
+#define SVM_PROCESS_MAX_PAGES	(1ul << 28)
+#define SVM_PROCESS_MAX_RANGES	(1ul << 16)
 
 static inline unsigned long svm_range_npages(const struct svm_range *range)
 {

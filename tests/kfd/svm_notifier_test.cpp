@@ -193,5 +193,37 @@ TEST_F(SvmRace, ForkAgainstPrefetchKeepsContents) {
   EXPECT_EQ(pattern_error(buffer.bytes(), 5), "");
 }
 
+// 6.1 reports MADV_DONTNEED on hugetlb memory as an unmapping, while mmap_lock is held for reading only: the record of
+// unmapped pages changes while the driver acts on it.
+TEST_F(SvmRace, HugetlbDontneedAgainstSetAndGet) {
+  constexpr std::size_t kHugePages = 512;
+  constexpr std::size_t kPagesEach = 512;
+  constexpr std::size_t kPages = kHugePages * kPagesEach;
+  void* const at = mmap(nullptr, kPages * kPageSize, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+  KFDLAB_NEEDS(at != MAP_FAILED, "this kernel has no hugetlb memory");
+  const auto page = [&](std::size_t index) { return reinterpret_cast<uint64_t>(at) + index * kPageSize; };
+  ASSERT_EQ(set_granularity(page(0), kPages, 5), 0);
+  const auto drop = [&](std::mt19937_64& random) {
+    const std::size_t huge = random() % kHugePages;
+    madvise(reinterpret_cast<void*>(page(huge * kPagesEach)), kPagesEach * kPageSize, MADV_DONTNEED);
+  };
+  race({drop, drop, [&](std::mt19937_64& random) {
+          note(set_granularity(page(0), kPages, 5));
+          for (int i = 0; i < 20; ++i) {
+            SvmAnswer found;
+            note(get(page(random() % kPages), 1, &found));
+          }
+        }});
+  EXPECT_EQ(wrong(), 0);
+  ASSERT_EQ(set_granularity(page(0), kPages, 5), 0);
+  EXPECT_EQ(answer(page(0), kPages).granularity, 5u);
+
+  ASSERT_EQ(munmap(at, kPages * kPageSize), 0);
+  ASSERT_EQ(mmap(at, kPages * kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), at);
+  EXPECT_EQ(answer(page(0), kPages), kSvmDefaults) << "munmap itself drops attributes of hugetlb memory too";
+  munmap(at, kPages * kPageSize);
+}
+
 }  // namespace
 }  // namespace kfdlab

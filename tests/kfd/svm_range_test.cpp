@@ -200,6 +200,50 @@ TEST_F(SvmRange, HugeReservationCanBeRegisteredAndUnmapped) {
   EXPECT_TRUE(eventually([&] { return counters().svm_ranges == 0; }));
 }
 
+// A mapping without memory behind it costs its owner nothing, so what SET keeps about it must be bounded.
+TEST_F(SvmRange, RegisteredAddressSpaceIsLimited) {
+  constexpr std::size_t kLimit = std::size_t{1} << 28;
+  constexpr std::size_t kHalf = kLimit / 2;
+  void* const at = mmap(nullptr, 2 * kLimit * kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(at, MAP_FAILED);
+  const auto page = [&](std::size_t index) { return reinterpret_cast<uint64_t>(at) + index * kPageSize; };
+
+  EXPECT_EQ(set_granularity(page(0), kLimit + 1, 4), ENOMEM);
+  EXPECT_EQ(set_granularity(page(0), 2 * kLimit, 4), ENOMEM);
+  EXPECT_EQ(counters().svm_ranges, 0u) << "a call that fails must change nothing";
+
+  ASSERT_EQ(set_granularity(page(0), kHalf, 4), 0);
+  const uint64_t ranges = counters().svm_ranges;
+  EXPECT_EQ(set_granularity(page(1), kLimit, 5), ENOMEM);
+  EXPECT_EQ(counters().svm_ranges, ranges);
+  EXPECT_EQ(answer(page(0), kHalf).granularity, 4u);
+  EXPECT_EQ(answer(page(kHalf), kHalf), kSvmDefaults);
+  ASSERT_EQ(set_granularity(page(0), kLimit, 5), 0) << "pages that are registered already do not count twice";
+  EXPECT_EQ(set_granularity(page(kLimit), 1, 5), ENOMEM);
+  EXPECT_EQ(set_granularity(page(7), 1, 6), 0) << "a split covers no more than before";
+
+  ASSERT_EQ(munmap(at, kPageSize), 0);
+  EXPECT_EQ(set_granularity(page(kLimit), 1, 5), 0) << "munmap makes room";
+  EXPECT_EQ(set_granularity(page(kLimit + 1), 1, 5), ENOMEM);
+  ASSERT_EQ(munmap(at, 2 * kLimit * kPageSize), 0);
+  EXPECT_TRUE(eventually([&] { return counters().svm_ranges == 0; }));
+}
+
+TEST_F(SvmRange, NumberOfRangesIsLimited) {
+  constexpr std::size_t kLimit = 65536;
+  const Region region(2 * kLimit + 2);
+  for (std::size_t range = 0; range < kLimit; ++range) {
+    ASSERT_EQ(set_granularity(region.page(2 * range), 1, 4), 0) << "range " << range;
+  }
+  EXPECT_EQ(counters().svm_ranges, kLimit);
+  EXPECT_EQ(set_granularity(region.page(2 * kLimit), 1, 4), ENOMEM);
+  EXPECT_EQ(answer(region.page(2 * kLimit), 1), kSvmDefaults);
+  EXPECT_EQ(set_granularity(region.page(0), 1, 5), 0) << "what is there may change";
+  EXPECT_EQ(set_granularity(region.page(0), 3, 5), 0) << "and merge";
+  EXPECT_EQ(counters().svm_ranges, kLimit - 1);
+  EXPECT_EQ(set_granularity(region.page(2 * kLimit), 1, 4), 0);
+}
+
 // Random SET, munmap + mmap and GET against a model of every page.
 TEST_F(SvmRange, RandomCallsAgreeWithAPageModel) {
   constexpr std::size_t kPages = 96;
