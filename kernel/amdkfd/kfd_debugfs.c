@@ -124,7 +124,6 @@ static void show_process(struct kfd_process *p, void *arg)
 	struct interval_tree_node *node;
 	struct seq_file *m = arg;
 
-	svm_range_list_flush(p);
 	mutex_lock(&p->svms.lock);
 	seq_printf(m, "process %d xnack=%s ranges=%lu pages_in_vram=%lu\n", p->tgid,
 		   READ_ONCE(p->xnack_enabled) ? "on" : "off", p->svms.count, svm_vram_pages(p));
@@ -136,6 +135,7 @@ static void show_process(struct kfd_process *p, void *arg)
 
 static int svm_ranges_show(struct seq_file *m, void *unused)
 {
+	kfd_process_flush_all();
 	kfd_process_for_each(show_process, m);
 	return 0;
 }

@@ -19,7 +19,7 @@
 #define BAR_IVSHMEM	0
 #define BAR_MEMORY	2
 
-/* By identity.gpu_index. Written in probe and remove, when no process exists. */
+/* By identity.gpu_index. Written in probe and remove, when nobody uses the GPUs: kfd_gpus_get(). */
 static struct kfd_dev *kfd_devs[KFD_MAX_GPUS];
 
 struct kfd_dev *kfd_dev_by_index(unsigned int index)
@@ -170,9 +170,14 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 	dev->pdev = pdev;
 
-	ret = pci_enable_device_mem(pdev);
+	/* One that comes back by a rescan while another one is in use has to be probed again later. */
+	ret = kfd_gpus_begin_change(true);
 	if (ret)
 		goto err_free;
+
+	ret = pci_enable_device_mem(pdev);
+	if (ret)
+		goto err_change;
 	ret = map_bars(dev);
 	if (ret)
 		goto err_disable;
@@ -192,6 +197,7 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_ttm;
 	kfd_debugfs_add_gpu(dev);
+	kfd_gpus_end_change();
 	dev_info(&pdev->dev, "virtual GPU %u: %llu MiB of device-coherent VRAM at 0x%llx\n",
 		 dev->index, dev->vram_size >> 20, (u64)dev->vram_base);
 	return 0;
@@ -208,22 +214,25 @@ err_unmap:
 	unmap_bars(dev);
 err_disable:
 	pci_disable_device(pdev);
+err_change:
+	kfd_gpus_end_change();
 err_free:
 	kfree(dev);
 	return ret;
 }
 
 /*
- * rmmod comes here only when no process and no SVM page is left: both hold the module. Somebody who
- * unplugs the PCI function in sysfs has to wait for them, since mm has no way to take the pages
- * away from their users.
+ * Locking: kfd_gpus_begin_change() came first, so nobody new comes. rmmod gets here only when no process and no SVM
+ * page is left: both hold the module. Somebody who unplugs the PCI function in sysfs has to wait for them, and for
+ * open test devices, without a limit: a removal cannot fail, and mm has no way to take the pages away from their
+ * users. Until then /dev/kfd answers ENODEV to whoever opens it.
  */
 static void wait_until_unused(struct kfd_dev *dev)
 {
-	if (!kfd_process_count() && !atomic64_read(&dev->counters.svm_pages_occupied))
+	if (!kfd_gpus_in_use() && !atomic64_read(&dev->counters.svm_pages_occupied))
 		return;
 	dev_warn(&dev->pdev->dev, "removal waits until no process uses the GPU\n");
-	while (kfd_process_count() || atomic64_read(&dev->counters.svm_pages_occupied))
+	while (kfd_gpus_in_use() || atomic64_read(&dev->counters.svm_pages_occupied))
 		msleep(100);
 }
 
@@ -231,6 +240,7 @@ static void kfd_pci_remove(struct pci_dev *pdev)
 {
 	struct kfd_dev *dev = pci_get_drvdata(pdev);
 
+	kfd_gpus_begin_change(false);
 	wait_until_unused(dev);
 	kfd_debugfs_remove_gpu(dev);
 	kfd_topology_remove_gpu(dev);
@@ -242,6 +252,7 @@ static void kfd_pci_remove(struct pci_dev *pdev)
 	unmap_bars(dev);
 	pci_disable_device(pdev);
 	kfree(dev);
+	kfd_gpus_end_change();
 }
 
 static const struct pci_device_id kfd_pci_ids[] = {

@@ -14,7 +14,7 @@
  * Meaning of errors from every ioctl: EINVAL malformed argument, EFAULT bad user pointer or
  * unmapped range, ENOENT/EINVAL unknown id (as upstream's KFD answers), EBADF file of another
  * process, ENODEV device gone, ENOTTY unknown ioctl, EADDRINUSE overlap of a buffer and an SVM
- * range, ENOMEM. EAGAIN never leaves the driver.
+ * range, ENOMEM, EINTR a signal came while waiting. EAGAIN never leaves the driver.
  */
 #ifndef KFD_PRIV_H
 #define KFD_PRIV_H
@@ -63,7 +63,8 @@ struct kfd_rings;	/* kfd_ring.c */
 
 /*
  * One GPU. Lives from PCI probe to remove. Processes hold no reference: as long as there is one, or
- * a page in use, rmmod is refused and an unplug in sysfs waits.
+ * a page in use, rmmod is refused and an unplug in sysfs lets no new ones in and waits
+ * (kfd_gpus_get() in kfd_process.h).
  */
 struct kfd_dev {
 	struct pci_dev *pdev;
@@ -91,7 +92,7 @@ struct kfd_dev {
 /* kfd_module.c: module parameters */
 extern bool kfd_enable_test_ioctls;
 
-/* kfd_pci.c. GPUs appear and vanish only while no process exists, so readers take no lock. */
+/* kfd_pci.c. GPUs appear and vanish only while nobody uses them (kfd_gpus_get()), so users take no lock. */
 struct kfd_dev *kfd_dev_by_id(u32 gpu_id);
 struct kfd_dev *kfd_dev_by_index(unsigned int index);
 unsigned int kfd_dev_count(void);

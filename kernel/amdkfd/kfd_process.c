@@ -3,28 +3,37 @@
  * Process objects: one for each mm that has /dev/kfd open, and their teardown.
  *
  * Three things keep an object: its MMU notifier, one user of it per open file (mmu_notifier_get() and _put()
- * balance open and close), and queued work. What the object owns is torn down once, under kfd_processes_lock, by
- * whoever comes first:
+ * balance open and close), and queued work. What the object owns is torn down once, by whoever claims it first, which
+ * takes it off the list:
  *
  *   - the mm dies (exit, exec): the notifier's release callback runs in an SRCU section, where interval notifiers
  *     cannot be removed, so it queues work. Files may outlive that: a child that inherited one, or a process that
  *     got it over a socket, holds the empty object until it closes it.
- *   - the last file is closed: in the close itself, so that the process is gone when close() returns, and the next
- *     open() by the same mm, which waits for the lock, finds no notifier and makes a new object.
+ *   - the last file is closed: in the close itself, so that the process is gone when close() returns. The notifier is
+ *     put in the same section of kfd_processes_lock, so an open() by the same mm makes a new object, even while the
+ *     old one's teardown is still under way: the two share nothing but the mm.
  *
  * No ioctl can run in either case. An ioctl holds its file, and it runs only with the object's mm as current's,
  * which keeps the mm from dying.
+ *
+ * Teardown waits for the mmap_lock of its mm, which user space can hold for as long as it likes (a fault on a FUSE
+ * file). So nothing that waits for an mmap_lock does it under kfd_processes_lock, or all processes would wait with it.
+ *
+ * This file also guards the set of GPUs, for which kfd_gpus_get() states the rule.
  */
 #include <linux/file.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "kfd_event.h"
 #include "kfd_memory.h"
 #include "kfd_process.h"
 
-static DEFINE_MUTEX(kfd_processes_lock);	/* the list, files 0 <-> 1, teardown */
-static LIST_HEAD(kfd_processes);
-static atomic_t kfd_processes_count = ATOMIC_INIT(0);
+static DEFINE_MUTEX(kfd_processes_lock);	/* what follows but the count going down; files 0 <-> 1; dead */
+static LIST_HEAD(kfd_processes);		/* those nobody claimed for teardown, by serial */
+static u64 kfd_process_serial;			/* of the last process */
+static atomic_t kfd_gpu_users = ATOMIC_INIT(0);	/* processes until they are torn down, and other kfd_gpus_get() */
+static unsigned int kfd_gpu_changes;		/* GPUs that come or go just now: no new users */
 static struct workqueue_struct *kfd_process_wq;
 
 static void kfd_process_free(struct kref *ref)
@@ -43,28 +52,43 @@ static void kfd_process_drop_render_files(struct kfd_process *p)
 	}
 }
 
-/* Give back all the process has. Does nothing the second time. */
-static void kfd_process_teardown(struct kfd_process *p)
+/* May the caller tear @p down? Then it must, with kfd_process_teardown() and the lock dropped. True only once. */
+static bool kfd_process_claim(struct kfd_process *p)
 {
 	lockdep_assert_held(&kfd_processes_lock);
 	if (p->dead)
-		return;
+		return false;
 	WRITE_ONCE(p->dead, true);
+	list_del(&p->node);
+	/* The notifier, which is about to be put, held both. */
+	kref_get(&p->refs);
+	mmgrab(p->notifier.mm);
+	return true;
+}
+
+/* Give back all a claimed process has. Context: no lock held, since it waits for the mmap_lock. */
+static void kfd_process_teardown(struct kfd_process *p)
+{
 	svm_range_list_fini(p);
 	kfd_event_fini(p);
 	kfd_memory_fini(p);
 	kfd_process_drop_render_files(p);
-	list_del(&p->node);
-	atomic_dec(&kfd_processes_count);
+	mmdrop(p->notifier.mm);
+	kref_put(&p->refs, kfd_process_free);
+	/* From here on GPUs may go. */
+	kfd_gpus_put();
 }
 
 static void kfd_process_release_work(struct work_struct *work)
 {
 	struct kfd_process *p = container_of(work, struct kfd_process, release_work);
+	bool claimed;
 
 	mutex_lock(&kfd_processes_lock);
-	kfd_process_teardown(p);
+	claimed = kfd_process_claim(p);
 	mutex_unlock(&kfd_processes_lock);
+	if (claimed)
+		kfd_process_teardown(p);
 	kref_put(&p->refs, kfd_process_free);
 }
 
@@ -112,7 +136,7 @@ static int kfd_process_setup(struct kfd_process *p)
 	int ret;
 
 	lockdep_assert_held(&kfd_processes_lock);
-	kref_init(&p->files);
+	p->files = 1;
 	p->tgid = task_tgid_nr(current);
 	kfd_memory_init(p);
 	ret = kfd_event_init(p);
@@ -124,49 +148,64 @@ static int kfd_process_setup(struct kfd_process *p)
 		return ret;
 	}
 	p->dead = false;
+	p->serial = ++kfd_process_serial;
 	list_add_tail(&p->node, &kfd_processes);
-	atomic_inc(&kfd_processes_count);
+	atomic_inc(&kfd_gpu_users);
 	return 0;
 }
 
-struct kfd_process *kfd_process_open(void)
+static struct kfd_process *kfd_process_get_locked(struct mm_struct *mm)
 {
 	struct mmu_notifier *mn;
 	struct kfd_process *p;
 	int ret = 0;
 
-	if (!current->mm)
-		return ERR_PTR(-EINVAL);
-	mutex_lock(&kfd_processes_lock);
-	mn = mmu_notifier_get(&kfd_process_notifier_ops, current->mm);
-	if (IS_ERR(mn)) {
-		mutex_unlock(&kfd_processes_lock);
+	lockdep_assert_held(&kfd_processes_lock);
+	if (kfd_gpu_changes)
+		return ERR_PTR(-ENODEV);
+	mn = mmu_notifier_get_locked(&kfd_process_notifier_ops, mm);
+	if (IS_ERR(mn))
 		return ERR_CAST(mn);
-	}
 	p = container_of(mn, struct kfd_process, notifier);
 	/* Listed means made; only the first open of an mm finds it not so, since its mm is alive: it is current's. */
 	if (list_empty(&p->node))
 		ret = kfd_process_setup(p);
 	else
-		kref_get(&p->files);
+		p->files++;
 	if (ret)
 		mmu_notifier_put(mn);
-	mutex_unlock(&kfd_processes_lock);
 	return ret ? ERR_PTR(ret) : p;
 }
 
-static void kfd_process_last_close(struct kref *ref)
+struct kfd_process *kfd_process_open(void)
 {
-	kfd_process_teardown(container_of(ref, struct kfd_process, files));
+	struct mm_struct *mm = current->mm;
+	struct kfd_process *p;
+
+	if (!mm)
+		return ERR_PTR(-EINVAL);
+	/* First, and killable: others of this process may hold it for long, and must then not hold up the rest. */
+	if (mmap_write_lock_killable(mm))
+		return ERR_PTR(-EINTR);
+	mutex_lock(&kfd_processes_lock);
+	p = kfd_process_get_locked(mm);
+	mutex_unlock(&kfd_processes_lock);
+	mmap_write_unlock(mm);
+	return p;
 }
 
 void kfd_process_close(struct kfd_process *p)
 {
+	bool claimed = false;
+
 	mutex_lock(&kfd_processes_lock);
-	kref_put(&p->files, kfd_process_last_close);
-	/* Under the lock, so that an open() that follows teardown never finds the dead object's notifier. */
+	if (!--p->files)
+		claimed = kfd_process_claim(p);
+	/* Under the lock, so that an open() that follows never finds the dead object's notifier. */
 	mmu_notifier_put(&p->notifier);
 	mutex_unlock(&kfd_processes_lock);
+	if (claimed)
+		kfd_process_teardown(p);
 }
 
 int kfd_process_check(const struct kfd_process *p)
@@ -176,9 +215,47 @@ int kfd_process_check(const struct kfd_process *p)
 	return READ_ONCE(p->dead) ? -ESRCH : 0;
 }
 
-unsigned int kfd_process_count(void)
+int kfd_gpus_get(void)
 {
-	return atomic_read(&kfd_processes_count);
+	int ret = 0;
+
+	mutex_lock(&kfd_processes_lock);
+	if (kfd_gpu_changes)
+		ret = -ENODEV;
+	else
+		atomic_inc(&kfd_gpu_users);
+	mutex_unlock(&kfd_processes_lock);
+	return ret;
+}
+
+void kfd_gpus_put(void)
+{
+	atomic_dec(&kfd_gpu_users);
+}
+
+bool kfd_gpus_in_use(void)
+{
+	return atomic_read(&kfd_gpu_users);
+}
+
+int kfd_gpus_begin_change(bool only_unused)
+{
+	int ret = 0;
+
+	mutex_lock(&kfd_processes_lock);
+	if (only_unused && kfd_gpus_in_use())
+		ret = -EBUSY;
+	else
+		kfd_gpu_changes++;
+	mutex_unlock(&kfd_processes_lock);
+	return ret;
+}
+
+void kfd_gpus_end_change(void)
+{
+	mutex_lock(&kfd_processes_lock);
+	kfd_gpu_changes--;
+	mutex_unlock(&kfd_processes_lock);
 }
 
 void kfd_process_for_each(void (*fn)(struct kfd_process *p, void *arg), void *arg)
@@ -189,6 +266,40 @@ void kfd_process_for_each(void (*fn)(struct kfd_process *p, void *arg), void *ar
 	list_for_each_entry(p, &kfd_processes, node)
 		fn(p, arg);
 	mutex_unlock(&kfd_processes_lock);
+}
+
+/* The first process after number @after and up to @last, with a reference of its memory; NULL: there is none. */
+static struct kfd_process *kfd_process_next(u64 after, u64 last)
+{
+	struct kfd_process *p, *found = NULL;
+
+	mutex_lock(&kfd_processes_lock);
+	list_for_each_entry(p, &kfd_processes, node) {
+		if (p->serial <= after)
+			continue;
+		if (p->serial <= last) {
+			kref_get(&p->refs);
+			found = p;
+		}
+		break;
+	}
+	mutex_unlock(&kfd_processes_lock);
+	return found;
+}
+
+void kfd_process_flush_all(void)
+{
+	struct kfd_process *p;
+	u64 at = 0, last;
+
+	mutex_lock(&kfd_processes_lock);
+	last = kfd_process_serial;
+	mutex_unlock(&kfd_processes_lock);
+	while ((p = kfd_process_next(at, last))) {
+		at = p->serial;
+		svm_range_list_flush(p);
+		kref_put(&p->refs, kfd_process_free);
+	}
 }
 
 int kfd_process_init(void)

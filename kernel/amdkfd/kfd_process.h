@@ -24,8 +24,13 @@ struct kfd_process {
 	struct mmu_notifier notifier;	/* owns the object; mm in notifier.mm */
 	pid_t tgid;
 	struct kref refs;		/* of the memory: the notifier's and queued release work's */
-	struct kref files;		/* open files of this mm */
-	struct mutex lock;		/* buffers, events, XNACK mode, devices: everything below but svms */
+	unsigned int files;		/* open files of this mm. Locking: kfd_processes_lock */
+	u64 serial;			/* grows along the list of processes */
+	/*
+	 * xnack_enabled, nqueues, the idr of buffers and what is mapped, the making of the event page, devices[].
+	 * Neither buffer_tree, nor the events, nor svms: each has its own.
+	 */
+	struct mutex lock;
 	bool dead;			/* mm is gone or teardown began: ioctls answer ESRCH */
 	bool xnack_enabled;
 	unsigned int nqueues;		/* SET_XNACK_MODE answers EBUSY while non-zero */
@@ -43,13 +48,33 @@ struct kfd_process {
 
 int kfd_process_init(void);
 void kfd_process_fini(void);
-/* Processes not yet torn down. Any context. */
-unsigned int kfd_process_count(void);
-/* fn for every live process under the list lock (a mutex). */
+/*
+ * fn for every live process under the list lock, a mutex that every open and close takes: fn must not wait for an
+ * mmap_lock, nor flush.
+ */
 void kfd_process_for_each(void (*fn)(struct kfd_process *p, void *arg), void *arg);
+/*
+ * svm_range_list_flush() of every process there is at the call. Context: may sleep for as long as one of them keeps
+ * its mmap_lock; no lock held.
+ */
+void kfd_process_flush_all(void);
 
 /*
- * The object of current's mm, made on its first open; one more file refers to it. ERR_PTR: -ENOMEM.
+ * Users of the GPUs. GPUs come only while there is none, and while one goes there are no new ones and the removal
+ * waits for those there are; so users look GPUs up without a lock. Every process is one until its teardown is over.
+ * get: -ENODEV while a GPU comes or goes. Context: get may sleep; put any.
+ */
+int kfd_gpus_get(void);
+void kfd_gpus_put(void);
+/* Does anybody use the GPUs? A false is to last only between begin_change() and end_change(). */
+bool kfd_gpus_in_use(void);
+/* No new users until end_change(). -EBUSY: there are some, and @only_unused says not to begin then. */
+int kfd_gpus_begin_change(bool only_unused);
+void kfd_gpus_end_change(void);
+
+/*
+ * The object of current's mm, made on its first open; one more file refers to it. ERR_PTR: -ENOMEM, -EINTR (a fatal
+ * signal), -ENODEV (a GPU comes or goes).
  * Balanced by kfd_process_close() when the file goes. Context: process, no mmap lock held.
  */
 struct kfd_process *kfd_process_open(void);

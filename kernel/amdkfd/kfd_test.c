@@ -106,11 +106,6 @@ struct process_sum {
 	u64 ranges, processes;
 };
 
-static void flush_process(struct kfd_process *p, void *arg)
-{
-	svm_range_list_flush(p);
-}
-
 static void add_process(struct kfd_process *p, void *arg)
 {
 	struct process_sum *sum = arg;
@@ -152,7 +147,7 @@ static long test_counters(void __user *argp)
 	if (!dev)
 		return -ENODEV;
 
-	kfd_process_for_each(flush_process, NULL);
+	kfd_process_flush_all();
 	klttm_flush(dev->ttm);
 	kfd_process_for_each(add_process, &sum);
 	klttm_get_stats(dev->ttm, &stats);
@@ -253,12 +248,19 @@ static long kfd_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 
 static int kfd_test_open(struct inode *inode, struct file *filp)
 {
-	return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+	return capable(CAP_SYS_ADMIN) ? kfd_gpus_get() : -EPERM;
+}
+
+static int kfd_test_release(struct inode *inode, struct file *filp)
+{
+	kfd_gpus_put();
+	return 0;
 }
 
 static const struct file_operations kfd_test_fops = {
 	.owner = THIS_MODULE,
 	.open = kfd_test_open,
+	.release = kfd_test_release,
 	.unlocked_ioctl = kfd_test_ioctl,
 	.llseek = noop_llseek,
 };
