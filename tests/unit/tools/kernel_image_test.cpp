@@ -43,7 +43,8 @@ class KernelImageTest : public testing::Test {
 };
 
 TEST_F(KernelImageTest, FindsThePayloadByTheSetupHeader) {
-  const auto payload = find_payload(image_with("compressed", 77));
+  const std::string image = image_with("compressed", 77);
+  const auto payload = find_payload(image);
   ASSERT_TRUE(payload);
   EXPECT_EQ(payload->data, "compressed");
   EXPECT_EQ(payload->unpacked_size, 77u);
