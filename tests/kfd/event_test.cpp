@@ -356,6 +356,61 @@ TEST_F(KfdEvents, WaitersSurviveEventsThatAreDestroyedBesideThem) {
   waiter.join();
 }
 
+TEST_F(KfdEvents, IdThatIsStillBeingMadeMayBeGuessedAndDestroyed) {
+  // Ids are given out lowest first, so the next one is known.
+  KfdEvent probe;
+  ASSERT_EQ(kfd().create_event(&probe), 0);
+  ASSERT_EQ(kfd().destroy_event(probe.id), 0);
+  std::atomic<bool> stop = false;
+  std::thread destroyer([&] {
+    while (!stop) {
+      static_cast<void>(kfd().destroy_event(probe.id));
+    }
+  });
+  for (int i = 0; i < 20'000; ++i) {
+    KfdEvent event;
+    // A freed event's memory soon holds something else: an id out of it would be none of ours.
+    if (kfd().create_event(&event) != 0 || event.id == 0 || event.id >= kSlots || event.slot != event.id) {
+      ADD_FAILURE() << "id " << event.id << ", slot " << event.slot << " in round " << i;
+      break;
+    }
+    static_cast<void>(kfd().destroy_event(event.id));
+  }
+  stop = true;
+  destroyer.join();
+}
+
+TEST_F(KfdEvents, OneEventManyTimesInAWaitIsOneEvent) {
+  const std::uint32_t id = create(), other = create();
+  ASSERT_EQ(kfd().set_event(id), 0);
+  EXPECT_EQ(wait({id, id, id}, true, 0), (Waited{0, kComplete}));
+  EXPECT_FALSE(is_set(id)) << "consumed once";
+  const std::vector<std::uint32_t> crowd(8192, id);
+  Waiter waiter(*this, crowd, true, kForever);
+  ASSERT_TRUE(waiter.asleep());
+  ASSERT_EQ(kfd().set_event(id), 0);
+  EXPECT_EQ(waiter.join(), (Waited{0, kComplete}));
+  ASSERT_EQ(kfd().set_event(id), 0);
+  EXPECT_EQ(wait({other, id, other, id}, true, 0), (Waited{0, kTimeout}));
+  EXPECT_TRUE(is_set(id)) << "given back";
+}
+
+TEST_F(KfdEvents, FailedWaitSetsNoNewEventWithTheIdOfADestroyedOne) {
+  const std::uint32_t goes = create(), stays = create();
+  for (int round = 0; round < 50; ++round) {
+    ASSERT_EQ(kfd().set_event(goes), 0);
+    Waiter waiter(*this, {goes, stays}, true, kForever);
+    ASSERT_TRUE(waiter.asleep());
+    // Its memory is likely the next event's, too.
+    ASSERT_EQ(kfd().destroy_event(goes), 0);
+    ASSERT_EQ(create(), goes);
+    ASSERT_EQ(kfd().destroy_event(stays), 0);
+    EXPECT_EQ(waiter.join(), (Waited{EIO, kFail}));
+    EXPECT_FALSE(is_set(goes)) << "round " << round;
+    ASSERT_EQ(create(), stays);
+  }
+}
+
 // ---- the event page ----
 
 class KfdEventPage : public KfdEventTest {
@@ -425,6 +480,19 @@ TEST_F(KfdEventPage, WrongBufferIsEinvalAndTheRightOneStillWorks) {
       << "all of it would be pinned";
   EXPECT_EQ(create_with_page(allocate(kPageBytes, KFD_IOC_ALLOC_MEM_FLAGS_VRAM).handle, &event), EINVAL);
   EXPECT_EQ(create_with_page(allocate(kPageBytes, KFD_IOC_ALLOC_MEM_FLAGS_GTT).handle, &event), 0);
+}
+
+TEST_F(KfdEventPage, IsNotTakenByACreateThatFails) {
+  KfdEvent event;
+  int error = 0;
+  while ((error = kfd().create_event(&event)) == 0) {
+  }
+  ASSERT_EQ(error, ENOSPC);
+  const KfdAlloc alloc = allocate(kPageBytes, KFD_IOC_ALLOC_MEM_FLAGS_GTT);
+  EXPECT_EQ(create_with_page(alloc.handle, &event), ENOSPC);
+  ASSERT_EQ(kfd().destroy_event(7), 0);
+  EXPECT_EQ(create_with_page(alloc.handle, &event), 0) << "the same handle again";
+  EXPECT_EQ(event.id, 7u);
 }
 
 TEST_F(KfdEventPage, OutlivesItsHandle) {

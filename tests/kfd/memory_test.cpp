@@ -415,5 +415,48 @@ TEST_F(KfdMemory, ThreadsAllocatingAndFreeingLeaveNothing) {
   EXPECT_TRUE(eventually([&] { return available() == before; }));
 }
 
+TEST_F(KfdMemory, HandleThatIsStillBeingMadeMayBeGuessedAndFreed) {
+  KfdAlloc probe = request(va(), 4096, kGtt | kWritable);
+  ASSERT_EQ(kfd().alloc(&probe), 0);
+  ASSERT_EQ(kfd().free(probe.handle), 0);
+  std::atomic<bool> stop = false;
+  // Handles are given out lowest first, so the next one is known.
+  std::thread thief([&] {
+    while (!stop) {
+      static_cast<void>(kfd().free(probe.handle));
+    }
+  });
+  for (int i = 0; i < 3000; ++i) {
+    KfdAlloc alloc = request(va(), 4096, kGtt | kWritable);
+    const int error = kfd().alloc(&alloc);
+    // The thief has the handle, and not yet given back the address.
+    if (error == EADDRINUSE) {
+      continue;
+    }
+    EXPECT_EQ(error, 0);
+    EXPECT_NE(alloc.mmap_offset, 0u);
+    static_cast<void>(kfd().free(alloc.handle));
+  }
+  stop = true;
+  thief.join();
+}
+
+TEST_F(KfdMemory, NumberOfBuffersIsBoundedAndTheirEndIsQuickEnough) {
+  constexpr std::uint64_t kLimit = 65'535;
+  const Reservation space((kLimit + 2) * kPageSize);
+  const Buffer page(1);
+  std::uint64_t count = 0;
+  int error = 0;
+  while (error == 0 && count <= kLimit) {
+    KfdAlloc alloc = request(space.address() + count * kPageSize, kPageSize, kUserptr | kWritable);
+    alloc.mmap_offset = page.address();
+    error = kfd().alloc(&alloc);
+    count += error == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(error, ENOMEM);
+  EXPECT_EQ(count, kLimit);
+  close_kfd();
+}
+
 }  // namespace
 }  // namespace kfdlab
