@@ -80,8 +80,6 @@ void klttm_page_put(struct klttm_block *block);
  * klttm_svm_block_create() waits for that work, so @release must not wait for a lock that its callers hold.
  */
 void klttm_set_block_release(struct klttm_device *dev, void (*release)(void *owner, void *priv));
-/* Make the block most recently used. Context: may sleep. */
-void klttm_svm_block_touch(struct klttm_block *block);
 /*
  * Call fn for every SVM block alive when this is called, orphans included; fn may sleep (the walk holds a
  * reference to the block, and no lock). For eviction of all.
@@ -92,6 +90,7 @@ void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_
  * Buffer objects for KFD's ALLOC_MEMORY_OF_GPU and GEM. Memory is zeroed before return. Domain is
  * AMDGPU_GEM_DOMAIN_VRAM or _GTT. Without @cpu_access mmap() answers EACCES. ERR_PTR: -EINVAL size 0 or
  * another domain, -ENOSPC larger than the heap, -ENOMEM no room, -ENODEV. Context: may sleep, no dma_resv held.
+ * The objects of a GPU together never exceed its VRAM, and GTT objects of all GPUs never half of RAM: -ENOMEM.
  */
 struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain, bool cpu_access);
 void klttm_bo_get(struct klttm_bo *bo);

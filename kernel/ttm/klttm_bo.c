@@ -18,10 +18,24 @@ static struct klttm_bo *gem_to_klttm_bo(struct drm_gem_object *obj)
 	return container_of(obj, struct klttm_bo, tbo.base);
 }
 
+/* Charge bytes to a counter unless that would exceed the limit. */
+static bool klttm_try_commit(atomic64_t *committed, u64 limit, u64 bytes)
+{
+	s64 old = atomic64_read(committed);
+
+	do {
+		if (bytes > limit || old > limit - bytes)
+			return false;
+	} while (!atomic64_try_cmpxchg(committed, &old, old + bytes));
+	return true;
+}
+
 static void klttm_bo_destroy(struct ttm_buffer_object *tbo)
 {
 	struct klttm_bo *bo = to_klttm_bo(tbo);
 
+	if (bo->committed_to)
+		atomic64_sub(tbo->base.size, bo->committed_to);
 	drm_gem_object_release(&tbo->base);
 	atomic64_dec(&bo->dev->buffer_objects);
 	kfree(bo);
@@ -38,7 +52,8 @@ const struct drm_gem_object_funcs klttm_gem_funcs = {
 	.vm_ops = &klttm_vm_ops,
 };
 
-struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type, bool svm)
+struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type, bool svm,
+				atomic64_t *committed_to)
 {
 	struct ttm_operation_ctx ctx = { .gfp_retry_mayfail = true };
 	struct ttm_place place = { .mem_type = mem_type };
@@ -46,10 +61,14 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type
 	struct klttm_bo *bo;
 	int ret;
 
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
-	if (!bo)
+	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
+	if (!bo) {
+		if (committed_to)
+			atomic64_sub(size, committed_to);
 		return ERR_PTR(-ENOMEM);
+	}
 	bo->dev = dev;
+	bo->committed_to = committed_to;
 	bo->svm = svm;
 	bo->tbo.priority = svm ? KLTTM_PRIORITY_SVM : KLTTM_PRIORITY_PLAIN;
 	bo->tbo.base.funcs = &klttm_gem_funcs;
@@ -75,6 +94,7 @@ struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain,
 {
 	u32 mem_type = domain == AMDGPU_GEM_DOMAIN_VRAM ? TTM_PL_VRAM : TTM_PL_TT;
 	u64 limit = mem_type == TTM_PL_VRAM ? dev->config.vram_size : dev->gtt_man.size;
+	atomic64_t *committed = mem_type == TTM_PL_VRAM ? &dev->vram_committed : &klttm_gtt_committed;
 	struct klttm_bo *bo;
 
 	if (domain != AMDGPU_GEM_DOMAIN_VRAM && domain != AMDGPU_GEM_DOMAIN_GTT)
@@ -84,7 +104,14 @@ struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain,
 	/* Before rounding up, which could wrap; and a hopeless request must not evict everybody. */
 	if (size > limit)
 		return ERR_PTR(-ENOSPC);
-	bo = klttm_bo_alloc(dev, PAGE_ALIGN(size), mem_type, false);
+	size = PAGE_ALIGN(size);
+	if (!klttm_try_commit(committed, limit, size)) {
+		/* An object that was just freed may be on its way. */
+		klttm_flush(dev);
+		if (!klttm_try_commit(committed, limit, size))
+			return ERR_PTR(-ENOMEM);
+	}
+	bo = klttm_bo_alloc(dev, size, mem_type, false, committed);
 	if (IS_ERR(bo))
 		return bo;
 	bo->cpu_access = cpu_access;

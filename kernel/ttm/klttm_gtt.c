@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The GTT manager: TTM_PL_TT is RAM the GPU can reach. There is no aperture to hand out, a system page is
- * addressed by its frame, so the manager only keeps the sum of all objects below a limit of half of RAM.
+ * addressed by its frame, so the manager only counts. The limit is half of RAM for all GPUs together, and it is
+ * kept where objects are created (klttm_bo_create()): TTM's answer to a full manager would be to move older objects
+ * to the system domain, which is the same RAM, and to go on.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "klttm_priv.h"
 
+atomic64_t klttm_gtt_committed = ATOMIC64_INIT(0);
+
 static int klttm_gtt_alloc(struct ttm_resource_manager *man, struct ttm_buffer_object *bo,
 			   const struct ttm_place *place, struct ttm_resource **res)
 {
-	*res = kzalloc(sizeof(**res), GFP_KERNEL);
+	*res = kzalloc(sizeof(**res), GFP_KERNEL_ACCOUNT);
 	if (!*res)
 		return -ENOMEM;
 	ttm_resource_init(bo, place, *res);
-	if (ttm_resource_manager_usage(man) > man->size) {
-		ttm_resource_fini(man, *res);
-		kfree(*res);
-		*res = NULL;
-		return -ENOSPC;
-	}
 	return 0;
 }
 

@@ -51,6 +51,9 @@ static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct 
 
 	if (!ttm_bo_eviction_valuable(tbo, place))
 		return false;
+	/* From RAM to RAM nothing is gained. */
+	if (tbo->resource->mem_type == TTM_PL_TT)
+		return false;
 	if (bo->svm || bo->dev->dying || tbo->resource->mem_type != TTM_PL_VRAM)
 		return true;
 	return si_mem_available() > (long)(tbo->base.size >> PAGE_SHIFT) + KLTTM_RAM_RESERVE_PAGES;

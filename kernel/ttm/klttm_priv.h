@@ -77,6 +77,7 @@ struct klttm_device {
 	struct workqueue_struct *wq;
 	struct work_struct reap_work;
 
+	atomic64_t vram_committed;	/* bytes of plain objects created for VRAM, at most vram_size */
 	atomic64_t buffer_objects;
 	atomic64_t evictions;
 };
@@ -103,6 +104,8 @@ struct klttm_bo {
 	struct klttm_device *dev;
 	bool svm;
 	bool cpu_access;
+	/* What the object was charged for, wherever it is now; committed_to is NULL without a charge. */
+	atomic64_t *committed_to;
 	/*
 	 * What TTM gets when it wants a struct ttm_tt for an SVM object it has just evicted: embedded, so that
 	 * an eviction cannot fail for lack of memory. It never has pages.
@@ -157,13 +160,17 @@ void klttm_svm_retry_orphans(struct klttm_device *dev);
 /* klttm_gtt.c */
 void klttm_gtt_init(struct klttm_device *dev);
 void klttm_gtt_fini(struct klttm_device *dev);
+/* Bytes of the GTT objects of all GPUs: they share one RAM. */
+extern atomic64_t klttm_gtt_committed;
 
 /* klttm_bo.c */
 /*
- * Allocate and place an object; returns reserved, ERR_PTR on failure. size is a multiple of the page size.
+ * Allocate and place an object; returns reserved, ERR_PTR on failure. size is a multiple of the page size and was
+ * charged to *committed_to (NULL: not charged), which the end of the object or a failure undoes.
  * Locking: takes alloc_lock.
  */
-struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type, bool svm);
+struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type, bool svm,
+				atomic64_t *committed_to);
 extern const struct drm_gem_object_funcs klttm_gem_funcs;
 
 /* klttm_move.c */

@@ -26,7 +26,7 @@ struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned lo
 
 	if (!npages || npages > SZ_2M >> PAGE_SHIFT)
 		return ERR_PTR(-EINVAL);
-	bo = klttm_bo_alloc(dev, (u64)npages << PAGE_SHIFT, TTM_PL_VRAM, true);
+	bo = klttm_bo_alloc(dev, (u64)npages << PAGE_SHIFT, TTM_PL_VRAM, true, NULL);
 	if (IS_ERR(bo))
 		/* TTM says -ENOMEM when it could not make room. */
 		return PTR_ERR(bo) == -ENOMEM ? ERR_PTR(-ENOSPC) : ERR_CAST(bo);
@@ -135,24 +135,6 @@ void klttm_svm_block_forget(struct klttm_block *block)
 	if (dev->release)
 		dev->release(dev->owner, block->priv);
 }
-
-void klttm_svm_block_touch(struct klttm_block *block)
-{
-	struct klttm_device *dev = block->dev;
-	struct ttm_buffer_object *tbo = NULL;
-
-	spin_lock(&dev->svm_lock);
-	if (block->bo)
-		tbo = ttm_bo_get_unless_zero(&block->bo->tbo);
-	spin_unlock(&dev->svm_lock);
-	if (!tbo)
-		return;
-	/* Unreserving moves to the LRU's tail. A busy object is being evicted: too late. */
-	if (dma_resv_trylock(tbo->base.resv))
-		ttm_bo_unreserve(tbo);
-	ttm_bo_put(tbo);
-}
-EXPORT_SYMBOL_GPL(klttm_svm_block_touch);
 
 /* The next block after @prev (NULL: the first) with a reference. @prev's own keeps it in the list meanwhile. */
 static struct klttm_block *klttm_svm_next_block(struct klttm_device *dev, struct klttm_block *prev)

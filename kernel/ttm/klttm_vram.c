@@ -88,7 +88,7 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 	struct klttm_block *block;
 	int ret;
 
-	block = kzalloc(sizeof(*block), GFP_KERNEL);
+	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
 	if (!block)
 		return -ENOMEM;
 	block->dev = dev;

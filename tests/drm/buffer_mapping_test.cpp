@@ -137,8 +137,10 @@ INSTANTIATE_TEST_SUITE_P(Heap, BufferMapping,
 
 using VramEviction = KfdBuffersTest;
 
-// A buffer that had to leave VRAM is mapped from RAM at the next touch, with its contents.
+// Nothing but buffers in VRAM: SVM pages take the place of the oldest. It is mapped from RAM at the next touch, with
+// its contents.
 TEST_F(VramEviction, MappedBufferKeepsItsContents) {
+  const std::uint64_t before = info_number(AMDGPU_INFO_VRAM_USAGE);
   const std::uint64_t evictions = info_number(AMDGPU_INFO_NUM_EVICTIONS);
   const KfdAlloc buffer = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, kSize);
   ASSERT_NE(buffer.handle, 0u);
@@ -146,11 +148,15 @@ TEST_F(VramEviction, MappedBufferKeepsItsContents) {
   ASSERT_NE(start, MAP_FAILED) << std::strerror(errno);
   const std::span<std::byte> contents(static_cast<std::byte*>(start), kSize);
   fill_pattern(contents, kSeed);
-  const KfdAlloc all = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, gpu().vram_bytes - kSize / 2);
-  ASSERT_NE(all.handle, 0u);
+  const KfdAlloc rest = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, gpu().vram_bytes - before - kSize);
+  ASSERT_NE(rest.handle, 0u);
+  const Buffer pages(1);
+  fill_pattern(pages.bytes(), kSeed);
+  ASSERT_EQ(kfd().svm_prefetch(pages.address(), pages.size(), gpu().gpu_id), 0);
   EXPECT_GT(info_number(AMDGPU_INFO_NUM_EVICTIONS), evictions);
   EXPECT_EQ(pattern_error(contents, kSeed), "");
-  release(all);
+  EXPECT_EQ(pattern_error(pages.bytes(), kSeed), "");
+  release(rest);
   release(buffer);
 }
 

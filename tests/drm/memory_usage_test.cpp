@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <vector>
 
 #include "tests/drm/kfd_buffers.h"
 #include "tests/support/buffer.h"
@@ -22,9 +24,27 @@ constexpr std::uint64_t kSeed = 0xd12;
 // VRAM that the overcommit test leaves for SVM.
 constexpr std::uint64_t kRoom = 16 << 20;
 constexpr std::uint64_t kBufferSize = 8 << 20;
+// Steps to the limit of a heap.
+constexpr std::uint64_t kStep = 64 << 20;
 
 class MemoryUsage : public KfdBuffersTest {
  protected:
+  // Buffers of kStep until one is refused, which has to be with ENOMEM, but no more than `heap` bytes and one step.
+  [[nodiscard]] std::vector<KfdAlloc> allocate_all(std::uint32_t type, std::uint64_t heap) const {
+    std::vector<KfdAlloc> buffers;
+    while (buffers.size() * kStep <= heap) {
+      errno = 0;
+      const KfdAlloc buffer = allocate(type, kStep);
+      if (buffer.handle == 0) {
+        EXPECT_EQ(errno, ENOMEM);
+        ::munmap(reinterpret_cast<void*>(buffer.va), buffer.size);
+        break;
+      }
+      buffers.push_back(buffer);
+    }
+    return buffers;
+  }
+
   // In a process that is going to be killed: own files, SVM pages, buffers with mappings. Says 'y' on `writer` when it
   // has them, else 'n'.
   [[noreturn]] void use_memory_and_wait(int writer) const {
@@ -119,6 +139,50 @@ TEST_F(MemoryUsage, OvercommitEvictsAndKeepsContents) {
   }
   release(filler);
   EXPECT_TRUE(eventually([&] { return info_number(AMDGPU_INFO_VRAM_USAGE) <= before; }));
+}
+
+// VRAM buffers are never more than VRAM, and nothing of them goes to RAM to make room for another. What is freed can be
+// had again at once.
+TEST_F(MemoryUsage, BuffersBeyondVramAreRefused) {
+  const std::uint64_t evictions = info_number(AMDGPU_INFO_NUM_EVICTIONS);
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<KfdAlloc> buffers = allocate_all(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, gpu().vram_bytes);
+    EXPECT_FALSE(buffers.empty());
+    EXPECT_LE(buffers.size() * kStep, gpu().vram_bytes);
+    for (const KfdAlloc& buffer : buffers) {
+      release(buffer);
+    }
+  }
+  EXPECT_EQ(info_number(AMDGPU_INFO_NUM_EVICTIONS), evictions);
+}
+
+// A VRAM buffer takes the place of SVM pages, which go to RAM with their contents.
+TEST_F(MemoryUsage, BufferEvictsSvmPages) {
+  const Buffer pages(kPages);
+  fill_pattern(pages.bytes(), kSeed);
+  ASSERT_EQ(kfd().svm_prefetch(pages.address(), pages.size(), gpu().gpu_id), 0);
+  const std::uint64_t evictions = info_number(AMDGPU_INFO_NUM_EVICTIONS);
+  const KfdAlloc all = allocate(KFD_IOC_ALLOC_MEM_FLAGS_VRAM, gpu().vram_bytes);
+  ASSERT_NE(all.handle, 0u);
+  EXPECT_GT(info_number(AMDGPU_INFO_NUM_EVICTIONS), evictions);
+  EXPECT_EQ(pattern_error(pages.bytes(), kSeed), "");
+  release(all);
+}
+
+// GTT is RAM, of which user space cannot have more than the size of that heap.
+TEST_F(MemoryUsage, BuffersBeyondGttAreRefused) {
+  drm_amdgpu_info_vram_gtt heaps = {};
+  ASSERT_EQ(info(AMDGPU_INFO_VRAM_GTT, &heaps, sizeof(heaps)), 0);
+  const std::uint64_t before = info_number(AMDGPU_INFO_GTT_USAGE);
+  const std::vector<KfdAlloc> buffers = allocate_all(KFD_IOC_ALLOC_MEM_FLAGS_GTT, heaps.gtt_size);
+  EXPECT_FALSE(buffers.empty());
+  EXPECT_LE(buffers.size() * kStep, heaps.gtt_size);
+  // None of them was moved out of the heap to make room.
+  EXPECT_GE(info_number(AMDGPU_INFO_GTT_USAGE), before + buffers.size() * kStep);
+  for (const KfdAlloc& buffer : buffers) {
+    release(buffer);
+  }
+  EXPECT_TRUE(eventually([&] { return info_number(AMDGPU_INFO_GTT_USAGE) <= before; }));
 }
 
 // SIGKILL with pages in VRAM, a VRAM buffer and a mapping of it: everything comes back.
