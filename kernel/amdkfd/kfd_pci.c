@@ -178,9 +178,12 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = pci_enable_device_mem(pdev);
 	if (ret)
 		goto err_change;
-	ret = map_bars(dev);
+	ret = pci_request_regions(pdev, KBUILD_MODNAME);
 	if (ret)
 		goto err_disable;
+	ret = map_bars(dev);
+	if (ret)
+		goto err_regions;
 	pci_set_master(pdev);	/* MSI-X is a bus-master write */
 	ret = kfd_ring_init(dev);
 	if (ret)
@@ -212,6 +215,8 @@ err_ring:
 err_unmap:
 	pci_clear_master(pdev);
 	unmap_bars(dev);
+err_regions:
+	pci_release_regions(pdev);
 err_disable:
 	pci_disable_device(pdev);
 err_change:
@@ -250,6 +255,7 @@ static void kfd_pci_remove(struct pci_dev *pdev)
 	kfd_ring_fini(dev);
 	pci_clear_master(pdev);
 	unmap_bars(dev);
+	pci_release_regions(pdev);
 	pci_disable_device(pdev);
 	kfree(dev);
 	kfd_gpus_end_change();
