@@ -61,6 +61,7 @@ static void request_reset(struct kfd_rings *rings, u32 generation, const char *w
 	spin_lock_irqsave(&rings->reset_lock, flags);
 	first = rings->reset_generation != generation;
 	rings->reset_generation = generation;
+	WRITE_ONCE(rings->reset_asked, jiffies);
 	spin_unlock_irqrestore(&rings->reset_lock, flags);
 
 	if (first) {
@@ -128,7 +129,7 @@ static void adopt_generation(struct kfd_rings *rings, u32 generation)
 
 void kfd_ring_sync(struct kfd_rings *rings)
 {
-	u32 serving, old;
+	u32 serving, old, now;
 
 	if (serving_generation(rings) == READ_ONCE(rings->generation))
 		return;
@@ -142,13 +143,16 @@ void kfd_ring_sync(struct kfd_rings *rings)
 		WRITE_ONCE(rings->generation, 0);
 		if (serving && rings->reset_generation != serving)
 			adopt_generation(rings, serving);
+		else if (serving && time_after_eq(jiffies, READ_ONCE(rings->reset_asked) + RESET_AGAIN))
+			request_reset(rings, serving, "refused before");
 	}
+	now = rings->generation;
 	spin_unlock_irq(&rings->ih_lock);
 	mutex_unlock(&rings->copy_lock);
 	mutex_unlock(&rings->control_lock);
 
-	if (serving != old)
-		trace_kfdlab_generation(rings->dev->gpu_id, old, READ_ONCE(rings->generation));
+	if (now != old)
+		trace_kfdlab_generation(rings->dev->gpu_id, old, now);
 	wake_up_all(&rings->control_wait);
 	wake_up_all(&rings->copy_wait);
 }

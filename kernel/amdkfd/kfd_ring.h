@@ -51,6 +51,7 @@ struct kfd_rings {
 
 	spinlock_t reset_lock;
 	u32 reset_generation;		/* last generation whose reset was asked for */
+	unsigned long reset_asked;	/* jiffies of the last request */
 };
 
 enum kfd_ring_what {
