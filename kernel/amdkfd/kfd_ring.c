@@ -143,7 +143,8 @@ void kfd_ring_sync(struct kfd_rings *rings)
 		WRITE_ONCE(rings->generation, 0);
 		if (serving && rings->reset_generation != serving)
 			adopt_generation(rings, serving);
-		else if (serving && time_after_eq(jiffies, READ_ONCE(rings->reset_asked) + RESET_AGAIN))
+		else if (serving &&
+			 time_after_eq(jiffies, READ_ONCE(rings->reset_asked) + RESET_AGAIN))
 			request_reset(rings, serving, "refused before");
 	}
 	now = rings->generation;
