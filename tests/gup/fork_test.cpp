@@ -4,7 +4,7 @@
 // that only reads is satisfied with the shared page.
 #include <cerrno>
 
-#include "tests/gup/child.h"
+#include "tests/support/child.h"
 #include "tests/gup/gup_fixture.h"
 #include "tests/support/pattern.h"
 

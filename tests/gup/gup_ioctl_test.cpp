@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <limits>
 
-#include "tests/gup/child.h"
+#include "tests/support/child.h"
 #include "tests/gup/gup_fixture.h"
 #include "tests/support/needs.h"
 #include "tests/support/pattern.h"

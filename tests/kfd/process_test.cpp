@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/gup/child.h"
+#include "tests/support/child.h"
 #include "tests/kfd/kfd_fixture.h"
 #include "tests/support/buffer.h"
 #include "tests/support/needs.h"

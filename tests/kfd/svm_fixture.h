@@ -7,11 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <optional>
 #include <ostream>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -79,6 +82,11 @@ class SvmTest : public testing::Test {
     return counters.ok() ? counters.value() : kfdlab_test_counters{};
   }
 
+  static PageCensus all_vram(std::size_t npages) { return {.none = 0, .ram = 0, .vram = npages}; }
+  static PageCensus all_ram(std::size_t npages) { return {.none = 0, .ram = npages, .vram = 0}; }
+  static std::size_t zero_bytes(std::span<const std::byte> bytes) {
+    return static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), std::byte{0}));
+  }
   static int set(const KfdClient& kfd, uint64_t address, std::size_t npages, const SvmAttributes& attributes) {
     return kfd.svm_set(address, npages * kPageSize, attributes);
   }

@@ -23,14 +23,8 @@ constexpr uint64_t kSeed = 11;
 
 class SvmKinds : public SvmTest {
  protected:
-  static PageCensus all_vram(std::size_t npages) { return {.none = 0, .ram = 0, .vram = npages}; }
-  static PageCensus all_ram(std::size_t npages) { return {.none = 0, .ram = npages, .vram = 0}; }
   static std::string contents(const Buffer& buffer) { return pattern_error(buffer.bytes(), kSeed); }
 };
-
-std::size_t zero_bytes(std::span<const std::byte> bytes) {
-  return static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), std::byte{0}));
-}
 
 // The number in a file of /proc, /sys or a cgroup; -1: cannot be read.
 int64_t number_in(const std::string& path) {

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string>
 
-#include "tests/gup/child.h"
+#include "tests/support/child.h"
 #include "tests/kfd/svm_fixture.h"
 
 namespace kfdlab {
@@ -19,14 +19,8 @@ constexpr uint64_t kSeed = 7;
 
 class SvmMigrate : public SvmTest {
  protected:
-  static PageCensus all_vram(std::size_t npages) { return {.none = 0, .ram = 0, .vram = npages}; }
-  static PageCensus all_ram(std::size_t npages) { return {.none = 0, .ram = npages, .vram = 0}; }
   static std::string contents(const Buffer& buffer) { return pattern_error(buffer.bytes(), kSeed); }
 };
-
-std::size_t zero_bytes(std::span<const std::byte> bytes) {
-  return static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), std::byte{0}));
-}
 
 // Bytes that this process has in its memory cgroup is not asked: RssAnon of /proc/self/status counts device pages too.
 std::size_t resident_anonymous_pages() {

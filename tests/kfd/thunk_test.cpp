@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/gup/child.h"
+#include "tests/support/child.h"
 #include "tests/kfd/kfd_fixture.h"
 #include "tests/support/buffer.h"
 #include "tests/support/needs.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/gup/child.h"
+#include "tests/support/child.h"
 
 #include <poll.h>
 #include <signal.h>
