@@ -164,6 +164,9 @@ static struct kfd_process *kfd_process_get_locked(struct mm_struct *mm)
 	if (kfd_gpu_changes)
 		return ERR_PTR(-ENODEV);
 	mn = mmu_notifier_get_locked(&kfd_process_notifier_ops, mm);
+	/* mm_take_all_locks() gives up for any signal, one that is ignored included: open() then starts again. */
+	if (mn == ERR_PTR(-EINTR))
+		return ERR_PTR(-ERESTARTSYS);
 	if (IS_ERR(mn))
 		return ERR_CAST(mn);
 	p = container_of(mn, struct kfd_process, notifier);
