@@ -56,7 +56,7 @@ struct kfdlab_test_counters {
 	__u64 svm_ranges;		/* of all processes */
 	__u64 processes;
 	/* Since module load: */
-	__u64 pages_to_vram;		/* really moved, per reason */
+	__u64 pages_to_vram;		/* really moved, per reason; from RAM, holes and other GPUs */
 	__u64 pages_to_ram_prefetch;
 	__u64 pages_to_ram_evict;
 	__u64 pages_left_by_pin;	/* long-term pin took them to RAM behind the driver's back */
@@ -71,7 +71,9 @@ struct kfdlab_test_counters {
 	__u64 evictions;		/* buffer objects that TTM asked to leave */
 	__u64 device_resets;		/* generations the driver asked to be killed */
 	__u64 page_free_irq;		/* page_free calls seen in interrupt context */
-	__u64 reserved[8];
+	__u64 pages_to_peer;		/* left this GPU's VRAM for another GPU's, without a stop in RAM */
+	__u64 pages_from_peer;		/* of pages_to_vram: came from another GPU's VRAM */
+	__u64 reserved[6];
 };
 #define KFDLAB_TEST_COUNTERS	_IOWR(KFDLAB_TEST_IOC, 2, struct kfdlab_test_counters)
 
@@ -104,5 +106,33 @@ struct kfdlab_test_copy_mode {
 	__u32 cpu;
 };
 #define KFDLAB_TEST_COPY_MODE	_IOW(KFDLAB_TEST_IOC, 6, struct kfdlab_test_copy_mode)
+
+/*
+ * Take free VRAM away until this file is closed, so that little is left: nothing is evicted for it. Counted in
+ * vram_held. ENOSPC: no free run of that size, or 16 reservations of this file already.
+ */
+struct kfdlab_test_reserve {
+	__u32 gpu_id;			/* in */
+	__u32 reserved;			/* in, 0 */
+	__u64 bytes;			/* in, multiple of the page size, not 0 */
+};
+#define KFDLAB_TEST_RESERVE	_IOW(KFDLAB_TEST_IOC, 7, struct kfdlab_test_reserve)
+
+/*
+ * Hold a lock and sleep: writes 1 to the 32-bit word at @word as soon as the lock is held, and returns when the
+ * word is no longer 1. EINTR: a signal came. ETIMEDOUT: timeout_ms are over. The word should be shared memory, so
+ * that another process can end the hold.
+ */
+#define KFDLAB_HOLD_MMAP_READ	1u	/* the caller's mmap lock for reading */
+#define KFDLAB_HOLD_MMAP_WRITE	2u	/* the same for writing */
+#define KFDLAB_HOLD_PAGE	3u	/* the page lock of the caller's page at addr, and a reference */
+
+struct kfdlab_test_hold {
+	__u32 what;			/* in, KFDLAB_HOLD_* */
+	__u32 timeout_ms;		/* in, 1..60000 */
+	__u64 addr;			/* in, page aligned; 0 unless KFDLAB_HOLD_PAGE */
+	__u64 word;			/* in, aligned user pointer */
+};
+#define KFDLAB_TEST_HOLD	_IOW(KFDLAB_TEST_IOC, 8, struct kfdlab_test_hold)
 
 #endif

@@ -18,11 +18,19 @@
 #include "kfd_priv.h"
 #include "kfd_process.h"
 #include "kfd_svm.h"
+#include "kfd_test.h"
 #include "uapi/kfdlab_test.h"
 
 #define PAGES_MAX	65536u
 /* No table of ours uses it: VMIDs go to 15. */
 #define PING_VMID	15u
+#define RESERVATIONS_MAX	16
+
+struct test_file {
+	struct mutex lock;
+	unsigned int count;
+	struct klttm_reservation *reservations[RESERVATIONS_MAX];
+};
 
 /* ---- PAGES ---- */
 
@@ -130,6 +138,8 @@ static void fill_since_load(const struct kfd_counters *from, struct kfdlab_test_
 	out->no_vram = atomic64_read(&from->no_vram);
 	out->device_resets = atomic64_read(&from->device_resets);
 	out->page_free_irq = atomic64_read(&from->page_free_irq);
+	out->pages_to_peer = atomic64_read(&from->pages_to_peer);
+	out->pages_from_peer = atomic64_read(&from->pages_from_peer);
 }
 
 static long test_counters(void __user *argp)
@@ -224,6 +234,36 @@ static long test_copy_mode(void __user *argp)
 	return 0;
 }
 
+/* ---- RESERVE ---- */
+
+static long test_reserve(struct test_file *file, void __user *argp)
+{
+	struct klttm_reservation *reservation;
+	struct kfdlab_test_reserve args;
+	struct kfd_dev *dev;
+	long ret = 0;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	if (args.reserved)
+		return -EINVAL;
+	dev = kfd_dev_by_id(args.gpu_id);
+	if (!dev)
+		return -ENODEV;
+	mutex_lock(&file->lock);
+	if (file->count == RESERVATIONS_MAX) {
+		ret = -ENOSPC;
+	} else {
+		reservation = klttm_vram_reserve(dev->ttm, args.bytes);
+		if (IS_ERR(reservation))
+			ret = PTR_ERR(reservation);
+		else
+			file->reservations[file->count++] = reservation;
+	}
+	mutex_unlock(&file->lock);
+	return ret;
+}
+
 static long kfd_test_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
@@ -242,17 +282,42 @@ static long kfd_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		return 0;
 	case KFDLAB_TEST_COPY_MODE:
 		return test_copy_mode(argp);
+	case KFDLAB_TEST_RESERVE:
+		return test_reserve(filp->private_data, argp);
+	case KFDLAB_TEST_HOLD:
+		return kfd_test_hold(argp);
 	}
 	return -ENOTTY;
 }
 
 static int kfd_test_open(struct inode *inode, struct file *filp)
 {
-	return capable(CAP_SYS_ADMIN) ? kfd_gpus_get() : -EPERM;
+	struct test_file *file;
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	if (!file)
+		return -ENOMEM;
+	ret = kfd_gpus_get();
+	if (ret) {
+		kfree(file);
+		return ret;
+	}
+	mutex_init(&file->lock);
+	filp->private_data = file;
+	return 0;
 }
 
+/* The GPUs stay until the end of this. */
 static int kfd_test_release(struct inode *inode, struct file *filp)
 {
+	struct test_file *file = filp->private_data;
+
+	while (file->count)
+		klttm_vram_unreserve(file->reservations[--file->count]);
+	kfree(file);
 	kfd_gpus_put();
 	return 0;
 }

@@ -106,9 +106,18 @@ void klttm_bo_kunmap(struct klttm_bo *bo);
 /* Is @filp an open file of this GPU's render node? (ACQUIRE_VM) */
 bool klttm_file_is_render(const struct klttm_device *dev, struct file *filp);
 
+/*
+ * Take @bytes of free VRAM, one run, away from everybody until _unreserve(): for tests that want little VRAM. Nothing
+ * is evicted for it, nothing of it is ever evicted or read. ERR_PTR: -EINVAL not whole pages, -ENOSPC no free run of
+ * that size, -ENOMEM. Context: may sleep. A reservation must end before klttm_device_destroy().
+ */
+struct klttm_reservation;
+struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes);
+void klttm_vram_unreserve(struct klttm_reservation *res);
+
 struct klttm_stats {
 	u64 vram_size;		/* bytes */
-	u64 vram_held;		/* bytes of busy blocks, orphans included */
+	u64 vram_held;		/* bytes of busy blocks, orphans and reservations included */
 	u64 vram_orphaned;	/* of those, bytes of orphans */
 	u64 orphan_blocks;
 	u64 gtt_used;
