@@ -42,7 +42,7 @@ struct kfd_ioctl_row {
 			_IOC_SIZE(AMDKFD_IOC_##_name) > KFD_IOCTL_MAX_FIXED),	\
 	}
 
-/* AMD's, but not here: queues and what hangs on them, the oldest debugger, SMI, dma-buf and CRIU. */
+/* AMD's, but not here: queues and what hangs on them, the oldest debugger, dma-buf and CRIU. */
 static int kfd_ioctl_unsupported(struct kfd_process *p, void *args)
 {
 	return -EOPNOTSUPP;
@@ -85,7 +85,7 @@ static const struct kfd_ioctl_row kfd_ioctls[] = {
 	KFD_IOCTL_UNSUPPORTED(0x1c, "GET_DMABUF_INFO"),
 	KFD_IOCTL_UNSUPPORTED(0x1d, "IMPORT_DMABUF"),
 	KFD_IOCTL_UNSUPPORTED(0x1e, "ALLOC_QUEUE_GWS"),
-	KFD_IOCTL_UNSUPPORTED(0x1f, "SMI_EVENTS"),
+	KFD_IOCTL(SMI_EVENTS, kfd_ioctl_smi_events),
 	KFD_IOCTL(SVM, kfd_ioctl_svm),
 	KFD_IOCTL(SET_XNACK_MODE, kfd_ioctl_set_xnack_mode),
 	KFD_IOCTL_UNSUPPORTED(0x22, "CRIU_OP"),

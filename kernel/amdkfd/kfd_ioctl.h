@@ -24,6 +24,9 @@ kfd_ioctl_fn kfd_ioctl_set_xnack_mode;
 kfd_ioctl_fn kfd_ioctl_available_memory;
 kfd_ioctl_fn kfd_ioctl_svm;
 
+/* kfd_smi.c */
+kfd_ioctl_fn kfd_ioctl_smi_events;
+
 /* kfd_event.c */
 kfd_ioctl_fn kfd_ioctl_create_event;
 kfd_ioctl_fn kfd_ioctl_destroy_event;

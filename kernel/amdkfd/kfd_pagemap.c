@@ -46,6 +46,7 @@ static void count_fate(struct kfd_dev *dev, struct page *page, enum kfd_page_fat
 	case KFD_PAGE_TO_RAM_PREFETCH:
 	case KFD_PAGE_TO_RAM_EVICT:
 	case KFD_PAGE_UNUSED:
+	case KFD_PAGE_TO_PEER:
 		break;
 	}
 	if (irq)
@@ -63,7 +64,7 @@ static void kfd_page_free(struct page *page)
 	count_fate(dev, page, fate, in_hardirq() || in_serving_softirq());
 	set_page_private(page, 0);
 	page->zone_device_data = NULL;
-	svm_account_page_free(block, fate);
+	svm_account_page_free(dev, block);
 	klttm_page_put(block);
 	/*
 	 * Even the last put is safe from here: rmmod still has to pass memunmap_pages(), which
@@ -96,6 +97,7 @@ struct page *kfd_vram_page_init(struct kfd_dev *dev, struct klttm_block *block, 
 		return NULL;
 
 	klttm_page_get(block);
+	svm_account_page_init(dev, block);
 	/*
 	 * The caller runs on behalf of an open file, so the module is alive and a plain get is
 	 * enough.

@@ -52,6 +52,7 @@ struct kfd_counters {
 	atomic64_t pages_left_by_pin, pages_freed, page_free_irq;
 	/* svm_migrate.c, after migrate_*_pages() said which pages really moved */
 	atomic64_t pages_to_vram, pages_to_ram_prefetch, pages_to_ram_evict;
+	atomic64_t pages_to_peer, pages_from_peer;	/* another GPU's VRAM */
 	atomic64_t pages_failed, migrations, no_vram;
 	/* kfd_copy.c */
 	atomic64_t bytes_copied_device, bytes_copied_cpu, bytes_filled_device, bytes_filled_cpu;
@@ -168,6 +169,7 @@ enum kfd_page_fate {
 	KFD_PAGE_TO_RAM_PREFETCH, /* our own migration */
 	KFD_PAGE_TO_RAM_EVICT,	  /* our own eviction */
 	KFD_PAGE_UNUSED,	  /* handed out as destination, but the migration did not take it */
+	KFD_PAGE_TO_PEER,	  /* our own migration, to another GPU's VRAM */
 };
 /*
  * Hand out page @i (0..npages-1) of @block as a migration destination: one reference, locked,
@@ -177,18 +179,19 @@ enum kfd_page_fate {
 struct page *kfd_vram_page_init(struct kfd_dev *dev, struct klttm_block *block, unsigned long i);
 /*
  * Say why @page is about to come back. Locking: @page locked, between migrate_*_pages() and
- * migrate_*_finalize(). Source page in VRAM that moved (src[i] & MIGRATE_PFN_MIGRATE): PREFETCH or
- * EVICT. Destination page in VRAM whose source did not move: UNUSED.
+ * migrate_*_finalize(). Source page in VRAM that moved (src[i] & MIGRATE_PFN_MIGRATE): PREFETCH,
+ * PEER or EVICT. Destination page in VRAM whose source did not move: UNUSED.
  */
 static inline void kfd_page_set_fate(struct page *page, enum kfd_page_fate fate)
 {
 	set_page_private(page, fate);
 }
 /*
- * Implemented by svm_account.c: the last reference of a device page of @block is gone; the block's
- * own reference is dropped right after. Context: any, hard irq included.
+ * Implemented by svm_account.c: a device page of @block is handed out; the last reference of one is gone (the block's
+ * own reference is dropped right after). Context: any, hard irq included.
  */
-void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate);
+void svm_account_page_init(struct kfd_dev *dev, struct klttm_block *block);
+void svm_account_page_free(struct kfd_dev *dev, struct klttm_block *block);
 
 /* kfd_topology.c */
 int kfd_topology_init(void);

@@ -81,7 +81,14 @@ void svm_evict_block(void *owner, struct klttm_block *block);
  * account.
  */
 void svm_account_block_release(void *owner, void *priv);
-/* Pages the process has in VRAM of all GPUs now. */
+/* Pages the process brought to VRAM, of all GPUs or one, and that are there now. */
 unsigned long svm_vram_pages(struct kfd_process *p);
+unsigned long svm_vram_pages_on(struct kfd_process *p, const struct kfd_dev *dev);
+/*
+ * fn for every account: of live processes, and of ended ones as long as a block of theirs is left (closed).
+ * Context: fn runs under a spinlock with interrupts off.
+ */
+void svm_accounts_for_each(const struct kfd_dev *dev,
+			   void (*fn)(pid_t tgid, bool closed, unsigned long pages, void *arg), void *arg);
 
 #endif

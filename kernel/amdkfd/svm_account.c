@@ -4,19 +4,30 @@
  * (page_free), never from what a migration believes: a long-term pin, munmap or COW takes pages
  * away without asking us.
  *
- * An account outlives its process, because its pages may: a forked child or a pipe can still hold
- * them. Each block keeps one reference, dropped when the block is gone.
+ * A page is on the account of the process that brought it to VRAM until it comes back, whoever maps
+ * it meanwhile. An account outlives its process, because its pages may: a forked child or a pipe can
+ * still hold them. Each block keeps one reference, dropped when the block is gone.
+ *
+ * Invariant (docs/decisions/0031): the pages of all accounts on a GPU add up to its
+ * svm_pages_occupied, but for a page that another CPU counts at this moment.
  */
+#include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "svm_range.h"
 
 struct svm_account {
 	refcount_t refs;
 	pid_t tgid;
-	atomic_long_t pages;		/* in VRAM, all GPUs */
+	bool closed;			/* its process is torn down; pages are left */
+	struct list_head link;		/* svm_accounts */
+	atomic_long_t pages[KFD_MAX_GPUS];	/* in VRAM */
 };
+
+static LIST_HEAD(svm_accounts);
+static DEFINE_SPINLOCK(svm_accounts_lock);	/* irqsave: an account may go in any context */
 
 /* In the block's cookie, beside the account's address. */
 #define SVM_COOKIE_EXEC	1ul
@@ -29,6 +40,9 @@ struct svm_account *svm_account_create(pid_t tgid)
 		return NULL;
 	refcount_set(&account->refs, 1);
 	account->tgid = tgid;
+	spin_lock_irq(&svm_accounts_lock);
+	list_add_tail(&account->link, &svm_accounts);
+	spin_unlock_irq(&svm_accounts_lock);
 	return account;
 }
 
@@ -40,15 +54,28 @@ struct svm_account *svm_account_get(struct svm_account *account)
 
 void svm_account_put(struct svm_account *account)
 {
-	if (refcount_dec_and_test(&account->refs)) {
-		WARN_ON_ONCE(atomic_long_read(&account->pages));
-		kfree(account);
-	}
+	unsigned long flags;
+	unsigned int i;
+
+	if (!refcount_dec_and_test(&account->refs))
+		return;
+	spin_lock_irqsave(&svm_accounts_lock, flags);
+	list_del(&account->link);
+	spin_unlock_irqrestore(&svm_accounts_lock, flags);
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		WARN_ON_ONCE(atomic_long_read(&account->pages[i]));
+	kfree(account);
 }
 
-void svm_account_pages_out(struct svm_account *account, unsigned long npages)
+void svm_account_close(struct svm_account *account)
 {
-	atomic_long_add(npages, &account->pages);
+	WRITE_ONCE(account->closed, true);
+	svm_account_put(account);
+}
+
+pid_t svm_account_tgid(const struct svm_account *account)
+{
+	return account->tgid;
 }
 
 static struct svm_account *svm_cookie_account(void *cookie)
@@ -66,10 +93,20 @@ bool svm_block_exec(const struct klttm_block *block)
 	return (unsigned long)klttm_block_priv(block) & SVM_COOKIE_EXEC;
 }
 
-/* Whatever took the page out of VRAM, it is there no more. */
-void svm_account_page_free(struct klttm_block *block, enum kfd_page_fate fate)
+struct svm_account *svm_block_account(const struct klttm_block *block)
 {
-	atomic_long_dec(&svm_cookie_account(klttm_block_priv(block))->pages);
+	return svm_cookie_account(klttm_block_priv(block));
+}
+
+void svm_account_page_init(struct kfd_dev *dev, struct klttm_block *block)
+{
+	atomic_long_inc(&svm_block_account(block)->pages[dev->index]);
+}
+
+/* Whatever took the page out of VRAM, it is there no more. */
+void svm_account_page_free(struct kfd_dev *dev, struct klttm_block *block)
+{
+	atomic_long_dec(&svm_block_account(block)->pages[dev->index]);
 }
 
 void svm_account_block_release(void *owner, void *priv)
@@ -77,7 +114,29 @@ void svm_account_block_release(void *owner, void *priv)
 	svm_account_put(svm_cookie_account(priv));
 }
 
+unsigned long svm_vram_pages_on(struct kfd_process *p, const struct kfd_dev *dev)
+{
+	return atomic_long_read(&p->svms.account->pages[dev->index]);
+}
+
 unsigned long svm_vram_pages(struct kfd_process *p)
 {
-	return max(atomic_long_read(&p->svms.account->pages), 0L);
+	unsigned long pages = 0;
+	unsigned int i;
+
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		pages += atomic_long_read(&p->svms.account->pages[i]);
+	return pages;
+}
+
+void svm_accounts_for_each(const struct kfd_dev *dev,
+			   void (*fn)(pid_t tgid, bool closed, unsigned long pages, void *arg), void *arg)
+{
+	struct svm_account *account;
+
+	spin_lock_irq(&svm_accounts_lock);
+	list_for_each_entry(account, &svm_accounts, link)
+		fn(account->tgid, READ_ONCE(account->closed),
+		   atomic_long_read(&account->pages[dev->index]), arg);
+	spin_unlock_irq(&svm_accounts_lock);
 }

@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 
+#include "kfd_smi.h"
 #include "kfd_trace.h"
 #include "svm_batch.h"
 
@@ -25,10 +26,39 @@
 static struct svm_batch svm_evict_batch;
 static DEFINE_MUTEX(svm_evict_lock);
 
+/*
+ * What is about to move, for SMI. All that is known is page frames, so the place is where the pages were first touched
+ * (page->index), as far as they are of anonymous mappings, and the process is the one that brought them to VRAM.
+ */
+static void svm_evict_event(struct kfd_dev *dev, struct klttm_block *block, const struct svm_batch *batch,
+			    struct kfd_smi_migration *event)
+{
+	unsigned long i, first = ULONG_MAX, last = 0;
+
+	for (i = 0; i < batch->npages; i++) {
+		struct page *page = migrate_pfn_to_page(batch->src[i]);
+
+		if (!batch->dst[i] || !page)
+			continue;
+		first = min(first, page->index);
+		last = max(last, page->index);
+	}
+	*event = (struct kfd_smi_migration){
+		.pid = svm_account_tgid(svm_block_account(block)),
+		.from = dev,
+		.start = first,
+		.npages = last - first + 1,
+		.prefetch_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
+		.preferred_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
+		.trigger = KFD_MIGRATE_TRIGGER_TTM_EVICTION,
+	};
+}
+
 static struct svm_moved svm_evict_once(struct kfd_dev *dev, struct klttm_block *block)
 {
 	unsigned long pfn = page_to_pfn(kfd_vram_page(dev, klttm_block_first_page(block)));
 	struct svm_batch *batch = &svm_evict_batch;
+	struct kfd_smi_migration event;
 	struct svm_moved count;
 	unsigned long i;
 
@@ -48,12 +78,16 @@ static struct svm_moved svm_evict_once(struct kfd_dev *dev, struct klttm_block *
 		svm_batch_add(batch, i, page);
 	}
 	if (batch->nruns) {
+		svm_evict_event(dev, block, batch, &event);
+		kfd_smi_migrate_start(&event);
 		svm_batch_submit(batch);
 		svm_batch_wait(batch);
 	}
 	migrate_device_pages(batch->src, batch->dst, batch->npages);
 	count = svm_batch_settle(batch, KFD_PAGE_TO_RAM_EVICT);
 	migrate_device_finalize(batch->src, batch->dst, batch->npages);
+	if (batch->nruns)
+		kfd_smi_migrate_end(&event);
 	return count;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Prefetch: the pages of an interval of the caller's address space move to VRAM, to RAM, or between
- * GPUs.
+ * GPUs, from one GPU's VRAM straight into the other's. One pass over the interval per place that
+ * pages come from: collection selects RAM or the pages of one owner, and what belongs to a third
+ * GPU, or to another driver, is neither taken nor counted.
  *
  * Work goes in chunks that end at 2 MiB boundaries, two at a time: while the device copies one, the
  * next is collected. mmap_lock is held for reading, for a bounded number of chunks; no other lock
@@ -19,6 +21,7 @@
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 
+#include "kfd_smi.h"
 #include "kfd_trace.h"
 #include "svm_batch.h"
 
@@ -39,8 +42,11 @@ struct svm_chunk {
 
 struct svm_mover {
 	struct svm_account *account;
-	struct kfd_dev *from, *to;	/* NULL: RAM; not both */
+	struct kfd_dev *from, *to;	/* NULL: RAM; not both, and not the same GPU */
 	bool full;			/* VRAM has no room: stop */
+	struct kfd_process *process;
+	struct kfd_smi_migration event;	/* of the stretch that is on its way */
+	bool told;			/* its start */
 	struct svm_chunk chunks[2];
 };
 
@@ -77,6 +83,12 @@ static bool svm_wanted(const struct svm_mover *mover, const struct vm_area_struc
 	return svm_page_wanted(mover, page);
 }
 
+/* A page that collection left where it is: should it have gone, or is it there already, or not ours? */
+static bool svm_left_held(const struct svm_mover *mover, struct page *page)
+{
+	return !PageCompound(page) && svm_page_wanted(mover, page);
+}
+
 /*
  * Collection gives a page that somebody locks, or a page of RAM that somebody references, back by
  * itself and forgets its entry, so such pages are looked for where no entry is. Pages of huge ones
@@ -99,7 +111,7 @@ static unsigned long svm_count_held(const struct svm_mover *mover, const struct 
 		}
 		got = get_user_pages_fast_only(chunk->vma.start + (i << PAGE_SHIFT), n, 0, pages);
 		for (k = 0; k < got; k++) {
-			held += !PageCompound(pages[k]) && svm_page_wanted(mover, pages[k]);
+			held += svm_left_held(mover, pages[k]);
 			put_page(pages[k]);
 		}
 		/* It stops at the first entry without a page. */
@@ -127,7 +139,7 @@ static unsigned long svm_filter(const struct svm_mover *mover, struct svm_chunk 
 static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch,
 			   struct klttm_block *block, unsigned long n, unsigned long *i)
 {
-	unsigned long taken = 0, k;
+	unsigned long k;
 
 	for (k = 0; k < n; (*i)++) {
 		struct page *page;
@@ -135,12 +147,9 @@ static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch,
 		if (!(batch->src[*i] & MIGRATE_PFN_MIGRATE))
 			continue;
 		page = kfd_vram_page_init(mover->to, block, k++);
-		if (!page)
-			continue;
-		svm_batch_add(batch, *i, page);
-		taken++;
+		if (page)
+			svm_batch_add(batch, *i, page);
 	}
-	svm_account_pages_out(mover->account, taken);
 	klttm_page_put(block);
 }
 
@@ -193,7 +202,7 @@ static void svm_alloc_ram(struct svm_chunk *chunk)
 }
 
 /*
- * Is all of a chunk RAM in huge pages? Then leaving VRAM has nothing to do there, and collection would
+ * Is all of a chunk RAM in huge pages? Then leaving a GPU has nothing to do there, and collection would
  * split them only to find that out. @pages is room for @npages.
  */
 static bool svm_huge_ram(unsigned long start, unsigned long npages, struct page **pages)
@@ -228,7 +237,7 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 
 	chunk->under_way = false;
 	chunk->held = 0;
-	if (!mover->to && svm_huge_ram(start, n, (struct page **)batch->dst))
+	if (mover->from && svm_huge_ram(start, n, (struct page **)batch->dst))
 		return false;
 	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
 	chunk->vma = (struct migrate_vma){
@@ -268,15 +277,20 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chunk,
 			    struct svm_moved count, bool last_attempt)
 {
-	struct kfd_dev *dev = mover->to ?: mover->from;
+	struct kfd_dev *from = mover->from, *to = mover->to;
 	unsigned long failed = last_attempt ? count.failed : 0;
 
-	if (mover->to)
-		atomic64_add(count.moved, &dev->counters.pages_to_vram);
+	if (to)
+		atomic64_add(count.moved, &to->counters.pages_to_vram);
 	else
-		atomic64_add(count.moved, &dev->counters.pages_to_ram_prefetch);
-	atomic64_add(failed, &dev->counters.pages_failed);
-	trace_kfdlab_migrate(dev->gpu_id, mover->to, KFD_TRIGGER_PREFETCH, chunk->vma.start,
+		atomic64_add(count.moved, &from->counters.pages_to_ram_prefetch);
+	if (from && to) {
+		atomic64_add(count.moved, &from->counters.pages_to_peer);
+		atomic64_add(count.moved, &to->counters.pages_from_peer);
+	}
+	/* On the GPU that keeps them, if there is one. */
+	atomic64_add(failed, &(from ?: to)->counters.pages_failed);
+	trace_kfdlab_migrate((to ?: from)->gpu_id, to, KFD_TRIGGER_PREFETCH, chunk->vma.start,
 			     count.moved, failed);
 }
 
@@ -289,7 +303,8 @@ static unsigned long svm_chunk_finish(struct svm_mover *mover, struct svm_chunk 
 	if (chunk->under_way) {
 		svm_batch_wait(&chunk->batch);
 		migrate_vma_pages(&chunk->vma);
-		count = svm_batch_settle(&chunk->batch, KFD_PAGE_TO_RAM_PREFETCH);
+		count = svm_batch_settle(&chunk->batch,
+					 mover->to ? KFD_PAGE_TO_PEER : KFD_PAGE_TO_RAM_PREFETCH);
 		migrate_vma_finalize(&chunk->vma);
 	}
 	count.failed += chunk->held;
@@ -312,6 +327,19 @@ static void svm_chunk_end(struct svm_mover *mover, struct svm_chunk *chunk)
 	}
 }
 
+/* SMI: one event pair for each stretch of a mapping of which something moves, the first begins before it does. */
+static void svm_tell_start(struct svm_mover *mover)
+{
+	struct kfd_smi_migration *event = &mover->event;
+
+	if (mover->told)
+		return;
+	mover->told = true;
+	event->from = mover->from;
+	event->to = mover->to;
+	kfd_smi_migrate_start(event);
+}
+
 /* All within @vma. Locking: mmap_lock. */
 static void svm_move_vma(struct svm_mover *mover, struct vm_area_struct *vma, unsigned long addr,
 			 unsigned long end)
@@ -319,11 +347,19 @@ static void svm_move_vma(struct svm_mover *mover, struct vm_area_struct *vma, un
 	struct svm_chunk *under_way = NULL;
 	unsigned int turn = 0;
 
+	mover->told = false;
+	mover->event.start = addr >> PAGE_SHIFT;
+	mover->event.npages = (end - addr) >> PAGE_SHIFT;
+	/* Before any page is locked. */
+	if (kfd_smi_listened(KFD_SMI_EVENT_MIGRATE_START))
+		mover->event.preferred_loc = svm_preferred_location(mover->process, mover->event.start);
 	while (addr < end && !mover->full) {
 		unsigned long next = min(end, ALIGN(addr + 1, SVM_BATCH_BYTES));
 		struct svm_chunk *chunk = &mover->chunks[turn];
 		bool begun = svm_chunk_begin(mover, chunk, vma, addr, next);
 
+		if (begun && chunk->under_way)
+			svm_tell_start(mover);
 		if (under_way)
 			svm_chunk_end(mover, under_way);
 		under_way = begun ? chunk : NULL;
@@ -333,6 +369,8 @@ static void svm_move_vma(struct svm_mover *mover, struct vm_area_struct *vma, un
 	}
 	if (under_way)
 		svm_chunk_end(mover, under_way);
+	if (mover->told)
+		kfd_smi_migrate_end(&mover->event);
 }
 
 /* Move what fits under one hold of mmap_lock; returns where to go on. */
@@ -363,7 +401,6 @@ static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned lon
 {
 	mover->from = from;
 	mover->to = to;
-	mover->full = false;
 	while (addr < end && !mover->full) {
 		if (fatal_signal_pending(current) || mmap_read_lock_killable(mm))
 			return;
@@ -381,6 +418,13 @@ void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long 
 	unsigned int i;
 
 	mover->account = p->svms.account;
+	mover->process = p;
+	mover->event = (struct kfd_smi_migration){
+		.pid = p->tgid,
+		.prefetch_loc = location,
+		.trigger = KFD_MIGRATE_TRIGGER_PREFETCH,
+	};
+	mover->full = false;
 	for (i = 0; i < KFD_MAX_GPUS; i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);
 

@@ -15,6 +15,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "kfd_smi.h"
 #include "svm_range.h"
 
 /* munmap, or mremap away from here, of part of the range. */
@@ -38,13 +39,24 @@ static void svm_note_unmap(struct svm_range *range, unsigned long start, unsigne
  * ranges on a GPU, so no bit of mapped_to_gpu is ever set; whoever sets one clears page-table
  * entries here before the TLB.
  */
-static void svm_unmap_from_gpus(struct svm_range *range, unsigned long start, unsigned long last)
+static void svm_unmap_from_gpus(struct svm_range *range, const struct mmu_notifier_range *event)
 {
+	unsigned long start = max(event->start >> PAGE_SHIFT, range->it.start);
+	unsigned long last = min((event->end - 1) >> PAGE_SHIFT, range->it.last);
+	enum KFD_SVM_UNMAP_TRIGGERS why = KFD_SVM_UNMAP_TRIGGER_MMU_NOTIFY;
 	unsigned long gpus = range->mapped_to_gpu;
 	unsigned int i;
 
-	for_each_set_bit(i, &gpus, KFD_MAX_GPUS)
-		kfd_ring_tlb_invalidate(kfd_dev_by_index(i), 0, start, last - start + 1);
+	if (event->event == MMU_NOTIFY_UNMAP)
+		why = KFD_SVM_UNMAP_TRIGGER_UNMAP_FROM_CPU;
+	else if (event->event == MMU_NOTIFY_MIGRATE)
+		why = KFD_SVM_UNMAP_TRIGGER_MMU_NOTIFY_MIGRATE;
+	for_each_set_bit(i, &gpus, KFD_MAX_GPUS) {
+		struct kfd_dev *dev = kfd_dev_by_index(i);
+
+		kfd_smi_unmap_from_gpu(svm_process(range->svms)->tgid, dev, start, last - start + 1, why);
+		kfd_ring_tlb_invalidate(dev, 0, start, last - start + 1);
+	}
 }
 
 static bool svm_invalidate(struct mmu_interval_notifier *notifier,
@@ -66,7 +78,7 @@ static bool svm_invalidate(struct mmu_interval_notifier *notifier,
 		svm_note_unmap(range, event->start >> PAGE_SHIFT, (event->end - 1) >> PAGE_SHIFT);
 	spin_unlock(&range->svms->deferred_lock);
 
-	svm_unmap_from_gpus(range, event->start >> PAGE_SHIFT, (event->end - 1) >> PAGE_SHIFT);
+	svm_unmap_from_gpus(range, event);
 	return true;
 }
 

@@ -170,6 +170,19 @@ void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs)
 	};
 }
 
+u32 svm_preferred_location(struct kfd_process *p, unsigned long page)
+{
+	u32 location = KFD_IOCTL_SVM_LOCATION_UNDEFINED;
+	struct svm_range *range;
+
+	mutex_lock(&p->svms.lock);
+	range = to_svm_range(interval_tree_iter_first(&p->svms.tree, page, page));
+	if (range)
+		location = range->attrs.preferred_loc;
+	mutex_unlock(&p->svms.lock);
+	return location;
+}
+
 int svm_lock_write(struct svm_range_list *svms)
 {
 	struct mm_struct *mm = svm_mm(svms);
@@ -272,5 +285,5 @@ void svm_range_list_fini(struct kfd_process *p)
 		cond_resched();
 	}
 	mutex_unlock(&svms->lock);
-	svm_account_put(svms->account);
+	svm_account_close(svms->account);
 }

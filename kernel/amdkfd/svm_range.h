@@ -65,6 +65,8 @@ static inline struct mm_struct *svm_mm(struct svm_range_list *svms)
 int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
 		       unsigned long nranges, const struct svm_piece *pieces,
 		       unsigned long npieces);
+/* Preferred location of the range that covers @page, undefined without one. Locking: takes svms->lock. */
+u32 svm_preferred_location(struct kfd_process *p, unsigned long page);
 /* Attributes of pages that no range covers. */
 void svm_attrs_default(struct svm_range_list *svms, struct svm_attrs *attrs);
 /*
@@ -109,7 +111,10 @@ struct svm_account *svm_account_create(pid_t tgid);
 struct svm_account *svm_account_get(struct svm_account *account);
 /* Context: any. */
 void svm_account_put(struct svm_account *account);
-void svm_account_pages_out(struct svm_account *account, unsigned long npages);
+/* The process is torn down: its reference, and what is left are pages of somebody else. */
+void svm_account_close(struct svm_account *account);
+pid_t svm_account_tgid(const struct svm_account *account);
+struct svm_account *svm_block_account(const struct klttm_block *block);
 /*
  * The cookie of a block: its account, and whether its pages may be executed. The block owns a
  * reference.
