@@ -29,6 +29,8 @@ static int counters_show(struct seq_file *m, void *unused)
 		{ "pages_to_vram", &c->pages_to_vram },
 		{ "pages_to_ram_prefetch", &c->pages_to_ram_prefetch },
 		{ "pages_to_ram_evict", &c->pages_to_ram_evict },
+		{ "pages_to_peer", &c->pages_to_peer },
+		{ "pages_from_peer", &c->pages_from_peer },
 		{ "pages_left_by_pin", &c->pages_left_by_pin },
 		{ "pages_freed", &c->pages_freed },
 		{ "pages_failed", &c->pages_failed },

@@ -428,6 +428,8 @@ int kfd_ring_init(struct kfd_dev *dev)
 		return ret;
 	}
 	dev->rings = rings;
+	/* Not only when a generation is adopted: another GPU's ring may copy from here before that. */
+	WRITE_ONCE(rings->driver->bar_base, dev->bar_base);
 	kfd_ring_sync(rings);
 	return 0;
 }

@@ -34,11 +34,17 @@ struct kfd_folder {
 	struct list_head link;
 };
 
-/* Types of heaps and links, and what they mean together: large BAR is FB public and a link from the CPU. */
+/*
+ * Types of heaps and links, and what they mean together: large BAR is FB public and a link from the CPU. GPUs are linked
+ * with one another as in a hive of MI250: one hop of XGMI each, and one hive_id, so VRAM is coherent among them.
+ */
 #define KFD_HEAP_SYSTEM		0
 #define KFD_HEAP_FB_PUBLIC	1
 #define KFD_LINK_PCIE		2
+#define KFD_LINK_XGMI		11
 #define KFD_LINK_ENABLED	1u
+#define KFD_WEIGHT_PCIE		20
+#define KFD_WEIGHT_XGMI		15	/* one hop */
 
 #define KFD_CACHE_DATA		1u
 #define KFD_CACHE_INSTRUCTION	2u
@@ -196,18 +202,21 @@ static int kfd_add_caches(struct kobject *node)
 	return ret;
 }
 
+/* Node 0 is the CPU. */
 static int kfd_add_link(struct kobject **list, struct kobject *node, unsigned int number,
 			unsigned int from, unsigned int to)
 {
 	struct kobject *dir = kfd_add_item(list, node, "io_links", number);
+	bool peers = from && to;
 
 	if (!dir)
 		return -ENOMEM;
 	return kfd_add_file(dir, "properties",
-			    "type %u\nversion_major 0\nversion_minor 0\nnode_from %u\nnode_to %u\nweight 20\n"
+			    "type %u\nversion_major 0\nversion_minor 0\nnode_from %u\nnode_to %u\nweight %u\n"
 			    "min_latency 0\nmax_latency 0\nmin_bandwidth 312\nmax_bandwidth 63000\n"
 			    "recommended_transfer_size 0\nflags %u",
-			    KFD_LINK_PCIE, from, to, KFD_LINK_ENABLED);
+			    peers ? KFD_LINK_XGMI : KFD_LINK_PCIE, from, to,
+			    peers ? KFD_WEIGHT_XGMI : KFD_WEIGHT_PCIE, KFD_LINK_ENABLED);
 }
 
 /* p2p_links_count is there, although 0, because the thunk makes up links without it. */
@@ -231,28 +240,39 @@ static u32 kfd_capability(const struct kfd_dev *gpu)
 	       (gpu->identity.revision_id & KFD_CAP_ASIC_REVISION_MASK) << KFD_CAP_ASIC_REVISION_SHIFT;
 }
 
+/* One hive of all GPUs; one alone is in none, as on a PCIe card. */
+static u64 kfd_hive_id(unsigned int gpus)
+{
+	unsigned int i;
+
+	for (i = 0; gpus > 1 && i < KFD_MAX_GPUS; i++)
+		if (kfd_gpus[i])
+			return kfd_gpus[i]->identity.unique_id;
+	return 0;
+}
+
 /* No SDMA or compute queues can be created yet, so none are counted. */
-static int kfd_add_gpu_properties(struct kobject *node, struct kfd_dev *gpu)
+static int kfd_add_gpu_properties(struct kobject *node, struct kfd_dev *gpu, unsigned int gpus)
 {
 	const struct kfdlab_identity *id = &gpu->identity;
 	unsigned int arrays = max(1u, DIV_ROUND_UP(id->compute_units, KFD_CU_PER_ARRAY));
 
 	return kfd_add_file(node, "properties",
 			    "cpu_cores_count 0\nsimd_count %u\nmem_banks_count 1\ncaches_count %zu\n"
-			    "io_links_count 1\np2p_links_count 0\ncpu_core_id_base 0\nsimd_id_base %u\n"
+			    "io_links_count %u\np2p_links_count 0\ncpu_core_id_base 0\nsimd_id_base %u\n"
 			    "max_waves_per_simd %u\nlds_size_in_kb %u\ngds_size_in_kb 0\nnum_gws 0\n"
 			    "wave_front_size %u\narray_count %u\nsimd_arrays_per_engine 1\ncu_per_simd_array %u\n"
 			    "simd_per_cu %u\nmax_slots_scratch_cu %u\ngfx_target_version %u\nvendor_id %u\n"
-			    "device_id %u\nlocation_id %u\ndomain %u\ndrm_render_minor %d\nhive_id 0\n"
+			    "device_id %u\nlocation_id %u\ndomain %u\ndrm_render_minor %d\nhive_id %llu\n"
 			    "num_sdma_engines 0\nnum_sdma_xgmi_engines 0\nnum_sdma_queues_per_engine 0\n"
 			    "num_cp_queues 0\nmax_engine_clk_fcompute %u\nlocal_mem_size 0\nfw_version %u\n"
 			    "capability %u\ndebug_prop 0\nsdma_fw_version %u\nunique_id %llu\n"
 			    "max_engine_clk_ccompute %u",
-			    id->compute_units * KFD_SIMD_PER_CU, ARRAY_SIZE(kfd_caches), KFD_SIMD_ID_BASE,
+			    id->compute_units * KFD_SIMD_PER_CU, ARRAY_SIZE(kfd_caches), gpus, KFD_SIMD_ID_BASE,
 			    KFD_WAVES_PER_SIMD, KFD_LDS_KB, KFD_WAVE_SIZE, arrays,
 			    DIV_ROUND_UP(id->compute_units, arrays), KFD_SIMD_PER_CU, KFD_SCRATCH_SLOTS_PER_CU,
 			    id->gfx_target_version, KFD_VENDOR_AMD, id->device_id, pci_dev_id(gpu->pdev),
-			    pci_domain_nr(gpu->pdev->bus), klttm_device_render_minor(gpu->ttm), KFD_ENGINE_MHZ,
+			    pci_domain_nr(gpu->pdev->bus), klttm_device_render_minor(gpu->ttm), kfd_hive_id(gpus), KFD_ENGINE_MHZ,
 			    KFD_FW_VERSION, kfd_capability(gpu), KFD_SDMA_FW_VERSION, id->unique_id, KFD_CPU_MHZ);
 }
 
@@ -276,20 +296,24 @@ static int kfd_add_cpu_node(struct kobject *nodes, unsigned int gpus)
 	return ret;
 }
 
-static int kfd_add_gpu_node(struct kobject *nodes, unsigned int number, struct kfd_dev *gpu)
+/* Nodes 1 to @gpus are GPUs, this one is @number. */
+static int kfd_add_gpu_node(struct kobject *nodes, unsigned int number, struct kfd_dev *gpu, unsigned int gpus)
 {
 	struct kobject *node = kfd_add_numbered(nodes, number);
 	struct kobject *links = NULL;
+	unsigned int to, link = 0;
 	int ret;
 
 	if (!node)
 		return -ENOMEM;
 	ret = kfd_add_file(node, "gpu_id", "%u", gpu->gpu_id);
 	ret = ret ?: kfd_add_file(node, "name", "aldebaran");
-	ret = ret ?: kfd_add_gpu_properties(node, gpu);
+	ret = ret ?: kfd_add_gpu_properties(node, gpu, gpus);
 	ret = ret ?: kfd_add_bank(node, KFD_HEAP_FB_PUBLIC, gpu->vram_size, 4096, 1600);
 	ret = ret ?: kfd_add_caches(node);
-	ret = ret ?: kfd_add_link(&links, node, 0, number, 0);
+	for (to = 0; !ret && to <= gpus; to++)
+		if (to != number)
+			ret = kfd_add_link(&links, node, link++, number, to);
 	return ret;
 }
 
@@ -324,7 +348,7 @@ static int kfd_topology_build(void)
 	ret = nodes ? kfd_add_cpu_node(nodes, gpus) : -ENOMEM;
 	for (i = 0; !ret && i < KFD_MAX_GPUS; i++)
 		if (kfd_gpus[i])
-			ret = kfd_add_gpu_node(nodes, number++, kfd_gpus[i]);
+			ret = kfd_add_gpu_node(nodes, number++, kfd_gpus[i], gpus);
 	ret = ret ?: kfd_add_file(kfd_topology, "system_properties",
 				  "platform_oem 0\nplatform_id 0\nplatform_rev 0");
 	/* Last: without it the thunk sees no nodes at all, rather than half of them. */

@@ -106,7 +106,7 @@ TRACE_EVENT(kfdlab_page_free,
 	TP_printk("gpu_id=0x%x pfn=0x%lx fate=%s irq=%u", __entry->gpu_id, __entry->pfn,
 		  __print_symbolic(__entry->fate, { 0, "left_by_pin" }, { 1, "freed" },
 				   { 2, "to_ram_prefetch" }, { 3, "to_ram_evict" },
-				   { 4, "unused" }),
+				   { 4, "unused" }, { 5, "to_peer" }),
 		  __entry->irq)
 );
 

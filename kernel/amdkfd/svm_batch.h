@@ -26,7 +26,8 @@
  * not thrown away when the device process writes there (docs/device.md).
  */
 struct svm_batch {
-	struct kfd_dev *dev;		/* whose copy ring; VRAM at one end is this GPU's */
+	/* Whose copy ring: the GPU at one end; between two GPUs the destination's. */
+	struct kfd_dev *dev;
 	bool by_cpu;
 	unsigned long npages;
 	unsigned long src[SVM_BATCH_PAGES], dst[SVM_BATCH_PAGES];
