@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "kfd_doorbell.h"
 #include "kfd_ioctl.h"
 #include "kfd_process.h"
 
@@ -169,10 +170,21 @@ static long kfd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	return kfd_call(p, row, (void __user *)arg);
 }
 
-/* Doorbells, events and registers could be mapped here by the ABI; this driver hands out offsets for none of them. */
+/* Of what the ABI has for this file, only doorbells: event pages are buffers, and there are no registers to remap. */
 static int kfd_mmap(struct file *filp, struct vm_area_struct *vma)
 {
-	return kfd_process_check(filp->private_data) ?: -EINVAL;
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	struct kfd_process *p = filp->private_data;
+	struct kfd_dev *dev;
+	int ret;
+
+	ret = kfd_process_check(p);
+	if (ret)
+		return ret;
+	if (offset >> KFD_MMAP_TYPE_SHIFT != KFD_MMAP_TYPE_DOORBELL || offset & KFD_MMAP_REST_MASK)
+		return -EINVAL;
+	dev = kfd_dev_by_id(offset >> KFD_MMAP_GPU_ID_SHIFT & KFD_MMAP_GPU_ID_MASK);
+	return dev ? kfd_doorbell_mmap(p, dev, vma) : -ENODEV;
 }
 
 static const struct file_operations kfd_fops = {

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "kfd_doorbell.h"
 #include "kfd_ioctl.h"
 #include "kfd_memory.h"
 
@@ -109,6 +110,8 @@ static int kfd_check_alloc(const struct kfd_ioctl_alloc_memory_of_gpu_args *args
 		return -EINVAL;
 	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM && args->size % (2 * PAGE_SIZE))
 		return -EINVAL;
+	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL && args->size != KFD_DOORBELL_SLICE_BYTES)
+		return -EINVAL;
 	return 0;
 }
 
@@ -147,7 +150,9 @@ static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *b
 		return kfd_buffer_create_bo(p, buf);
 	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_USERPTR)
 		return kfd_check_user_memory(buf->user_addr, buf->size);
-	/* Doorbells come with user queues; this GPU has no registers to remap. The thunk does without either. */
+	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
+		return kfd_doorbell_get(p, buf->dev);
+	/* MMIO_REMAP: this GPU has no registers that user space could use. The thunk does without. */
 	return -EOPNOTSUPP;
 }
 
@@ -223,6 +228,8 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 	mmap_offset = args->mmap_offset;
 	if (buf->bo)
 		mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
+	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
+		mmap_offset = kfd_doorbell_mmap_offset(dev);
 	mutex_lock(&p->lock);
 	id = idr_alloc(&p->buffers, buf, 1, KFD_MAX_BUFFERS, GFP_KERNEL);
 	mutex_unlock(&p->lock);

@@ -8,6 +8,8 @@
  *   kfd_topology  sysfs                             kfd_pagemap    coherent pages, page_free
  *   kfd_event     events, waits                     svm_*          kfd_svm.h, svm_range.h
  *   kfd_memory    ALLOC/FREE/MAP/UNMAP records      kfd_debugfs, kfd_test, kfd_trace.h
+ *   kfd_dmabuf    buffers from and as dma-bufs      kfd_doorbell   doorbell slices
+ *   kfd_smi       SMI event files                 kfd_procfs     proc/PID in sysfs
  *
  * docs/locking.md lists every lock in order; lockdep_assert_held() states it where it is relied on.
  *
@@ -44,6 +46,9 @@ struct kfd_process;
 #define KFD_MAX_GPUS	16
 /* gpu_id of GPU n; user space wants it 16-bit and non-zero (kfd-abi: mmap offsets carry it). */
 #define KFD_GPU_ID(index)	(0x8a01u + (index))
+
+/* Processes that can have doorbells on a GPU at a time. */
+#define KFD_DOORBELL_SLICES	128
 
 /* Since-load counters of one GPU, by who counts; include/uapi/kfdlab_test.h says what each means. */
 struct kfd_counters {
@@ -86,6 +91,7 @@ struct kfd_dev {
 	bool pgmap_registered;
 
 	struct kfd_counters counters;
+	DECLARE_BITMAP(doorbells, KFD_DOORBELL_SLICES);	/* slices taken; kfd_doorbell.c */
 	bool cpu_copy;				/* KFDLAB_TEST_COPY_MODE */
 	struct dentry *debugfs;
 };
@@ -144,6 +150,10 @@ void kfd_copy_submit(struct kfd_dev *dev, struct kfd_copy_job *job, const struct
 void kfd_copy_wait(struct kfd_copy_job *job);
 /* submit and wait */
 void kfd_copy_batch(struct kfd_dev *dev, const struct kfd_copy_run *runs, unsigned int nruns);
+
+/* kfd_submit.c: submit() and resets() of struct klttm_ops; @owner is the struct kfd_dev. */
+void kfd_submit(void *owner, struct klttm_submission *sub);
+u32 kfd_submit_resets(void *owner);
 
 /*
  * kfd_pagemap.c: the device-coherent pages of a GPU. The pgmap's owner is the struct kfd_dev, so a

@@ -25,6 +25,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "kfd_doorbell.h"
 #include "kfd_event.h"
 #include "kfd_memory.h"
 #include "kfd_process.h"
@@ -72,6 +73,7 @@ static void kfd_process_teardown(struct kfd_process *p)
 	svm_range_list_fini(p);
 	kfd_event_fini(p);
 	kfd_memory_fini(p);
+	kfd_doorbell_fini(p);
 	kfd_process_drop_render_files(p);
 	mmdrop(p->notifier.mm);
 	kref_put(&p->refs, kfd_process_free);

@@ -18,6 +18,7 @@ struct kfd_process_device {
 	struct file *render;		/* ACQUIRE_VM's render file, referenced; NULL before */
 	u64 scratch_base;		/* SET_SCRATCH_BACKING_VA, as user space gave it (va >> 16) */
 	u64 tba, tma;			/* SET_TRAP_HANDLER */
+	unsigned int doorbells;		/* 1 + its slice, 0 before; set once, by cmpxchg */
 };
 
 struct kfd_process {
