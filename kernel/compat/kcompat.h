@@ -67,7 +67,45 @@
 #define KCOMPAT_DRM_DRIVER_DATE(text)	.date = (text),
 #endif
 
+/*
+ * PRIME works without the driver naming the helpers for handles, and naming them is for exceptions only. 6.6,
+ * 6b85aa68d9d5.
+ */
+#if KCOMPAT_SINCE(6, 6)
+#define KCOMPAT_HAVE_DRM_PRIME_DEFAULT	1
+#define KCOMPAT_DRM_PRIME_HANDLES
+#else
+#define KCOMPAT_DRM_PRIME_HANDLES	.prime_handle_to_fd = drm_gem_prime_handle_to_fd,	\
+					.prime_fd_to_handle = drm_gem_prime_fd_to_handle,
+#endif
+
+/* A symbol namespace is named by a string. 6.13, cdd30ebb1b9f. Needs <linux/module.h>. */
+#if KCOMPAT_SINCE(6, 13)
+#define KCOMPAT_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
+#else
+#define KCOMPAT_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
+#endif
+
+/*
+ * A reference to a file whose last one may be gone. The count is a file_ref_t from 6.13 on (90ee6ed776c0). The caller
+ * makes sure that the file itself is there. Needs <linux/fs.h>.
+ */
+#if KCOMPAT_SINCE(6, 13)
+#define KCOMPAT_HAVE_FILE_REF	1
+#define kcompat_file_tryget(file)	file_ref_get(&(file)->f_ref)
+#else
+#define kcompat_file_tryget(file)	atomic_long_inc_not_zero(&(file)->f_count)
+#endif
+
 /* ---- memory management ---- */
+
+/* vm_area_struct.vm_flags is read-only. 6.3, bc292ab00f6c. Needs <linux/mm.h>; for a VMA in mmap(). */
+#if KCOMPAT_SINCE(6, 3)
+#define KCOMPAT_HAVE_VM_FLAGS_SET	1
+#define kcompat_vm_flags_set(vma, flags)	vm_flags_set(vma, flags)
+#else
+#define kcompat_vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
+#endif
 
 /*
  * The vmas argument of pin_user_pages*() and get_user_pages*() is gone. 6.5: 4c630f307455, 0b295316b3a9,

@@ -12,9 +12,11 @@
 #ifndef KFDLAB_TTM_H
 #define KFDLAB_TTM_H
 
+#include <linux/list.h>
 #include <linux/types.h>
 
 struct device;
+struct dma_buf;
 struct drm_file;
 struct file;
 struct klttm_device;
@@ -32,7 +34,23 @@ struct klttm_config {
 };
 
 /*
- * Callbacks of the GPU's owner. All may sleep; none is called with a spinlock held.
+ * Work for the device's copy ring that only passes through: NOPs, then a 64-bit store. The memory is the caller's
+ * and belongs to the owner from submit() until done(), which the owner calls exactly once, in process context, with
+ * no lock held. Submissions are done in the order in which they were submitted.
+ */
+struct klttm_submission {
+	u32 nop_dwords;		/* 1 or more */
+	u64 fence_phys;		/* where to store when all before is done: RAM or VRAM, 8-byte aligned; 0: nowhere */
+	u64 fence_value;
+	/* @error: 0 the device passed it; -ECANCELED it died first, and stores nothing any more. */
+	void (*done)(struct klttm_submission *sub, int error);
+	/* The owner's. */
+	struct list_head link;
+	u32 generation, fence;
+};
+
+/*
+ * Callbacks of the GPU's owner. All may sleep but resets(); none is called with a spinlock held.
  */
 struct klttm_ops {
 	/*
@@ -47,6 +65,13 @@ struct klttm_ops {
 	 * (none for an orphan), and the caller of klttm_svm_block_create() may hold any mmap lock: take none.
 	 */
 	void (*evict_block)(void *owner, struct klttm_block *block);
+	/*
+	 * Queue @sub behind everything queued before. Never fails: without a device it is done with -ECANCELED. Called
+	 * while others wait for a fence that depends on it: waits for nothing but the device, allocates nothing.
+	 */
+	void (*submit)(void *owner, struct klttm_submission *sub);
+	/* How many device processes have died since the machine started. Any context. */
+	u32 (*resets)(void *owner);
 };
 
 /* Create TTM device, VRAM manager and DRM device; the render node is live on return. ERR_PTR on failure. */
@@ -103,6 +128,30 @@ void klttm_bo_revoke(struct klttm_bo *bo, struct file *filp);
 void *klttm_bo_kmap(struct klttm_bo *bo);
 void klttm_bo_kunmap(struct klttm_bo *bo);
 
+/*
+ * Objects as dma-bufs (klttm_prime.c). An object has one dma-buf at a time, the same for PRIME and for KFD.
+ * _export(): with a reference; ERR_PTR: -EPERM user memory or an object of one file, -ENOMEM. _from_dma_buf(): the
+ * object behind a dma-buf of ours, of @dev or of another GPU (klttm_dma_buf_device() tells), with a reference;
+ * ERR_PTR: -EINVAL somebody else's, -ENODEV its GPU or @dev is gone. Context: may sleep, no dma_resv held.
+ */
+struct dma_buf *klttm_bo_export(struct klttm_bo *bo);
+struct klttm_bo *klttm_bo_from_dma_buf(struct klttm_device *dev, struct dma_buf *buf);
+/* Whose object is it? NULL: not ours. */
+struct klttm_device *klttm_dma_buf_device(const struct dma_buf *buf);
+
+struct klttm_dma_buf_info {
+	u64 size;		/* bytes */
+	u64 create_flags;	/* AMDGPU_GEM_CREATE_* */
+	u64 metadata_flags;
+	u32 domains;		/* AMDGPU_GEM_DOMAIN_* that were asked for, wherever it is now */
+	u32 metadata_size;	/* bytes, at most 256 */
+};
+/*
+ * Describe the object and copy its metadata to @metadata (NULL: not wanted). -EINVAL not ours, or more metadata than
+ * @room (*info is filled in then); -ERESTARTSYS. Context: may sleep, no dma_resv held.
+ */
+int klttm_dma_buf_info(struct dma_buf *buf, struct klttm_dma_buf_info *info, void *metadata, u32 room);
+
 /* Is @filp an open file of this GPU's render node? (ACQUIRE_VM) */
 bool klttm_file_is_render(const struct klttm_device *dev, struct file *filp);
 
@@ -119,12 +168,18 @@ struct klttm_stats {
 	u64 vram_size;		/* bytes */
 	u64 vram_held;		/* bytes of busy blocks, orphans and reservations included */
 	u64 vram_orphaned;	/* of those, bytes of orphans */
+	u64 vram_reserved;	/* of those, klttm_vram_reserve() */
+	u64 vram_objects;	/* bytes of objects that TTM has in VRAM; with the two above it makes vram_held */
 	u64 orphan_blocks;
 	u64 gtt_used;
 	u64 buffer_objects;
 	u64 evictions;
 };
 void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats);
+/* Bytes of VRAM the object occupies now: all or none. Context: may sleep, no dma_resv held. */
+u64 klttm_bo_vram_bytes(struct klttm_bo *bo);
+/* GTT objects of all GPUs: bytes charged and how many there may be. */
+void klttm_gtt_limit(u64 *used, u64 *limit);
 /* Wait until all deferred releases queued before the call are done. Context: may sleep. */
 void klttm_flush(struct klttm_device *dev);
 

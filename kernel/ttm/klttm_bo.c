@@ -30,14 +30,37 @@ static bool klttm_try_commit(atomic64_t *committed, u64 limit, u64 bytes)
 	return true;
 }
 
+atomic64_t *klttm_commit(struct klttm_device *dev, u32 domains, u64 size)
+{
+	int tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		if (domains & AMDGPU_GEM_DOMAIN_VRAM &&
+		    klttm_try_commit(&dev->vram_committed, dev->config.vram_size, size))
+			return &dev->vram_committed;
+		if (domains != AMDGPU_GEM_DOMAIN_VRAM &&
+		    klttm_try_commit(&klttm_gtt_committed, dev->gtt_man.size, size))
+			return &klttm_gtt_committed;
+		/* An object that was just freed may be on its way. */
+		if (!tries)
+			klttm_flush(dev);
+	}
+	return NULL;
+}
+
 static void klttm_bo_destroy(struct ttm_buffer_object *tbo)
 {
 	struct klttm_bo *bo = to_klttm_bo(tbo);
 
 	if (bo->committed_to)
 		atomic64_sub(tbo->base.size, bo->committed_to);
+	if (bo->userptr)
+		klttm_userptr_free(bo->userptr);
+	if (tbo->base.import_attach)
+		klttm_prime_release(bo);
 	drm_gem_object_release(&tbo->base);
 	atomic64_dec(&bo->dev->buffer_objects);
+	kfree(bo->metadata);
 	kfree(bo);
 }
 
@@ -46,35 +69,79 @@ static void klttm_gem_free(struct drm_gem_object *obj)
 	ttm_bo_put(&gem_to_klttm_bo(obj)->tbo);
 }
 
+static int klttm_gem_open(struct drm_gem_object *obj, struct drm_file *file)
+{
+	return klttm_file_hold(file->driver_priv, gem_to_klttm_bo(obj));
+}
+
+static void klttm_gem_close(struct drm_gem_object *obj, struct drm_file *file)
+{
+	klttm_file_drop(file->driver_priv, gem_to_klttm_bo(obj));
+}
+
 const struct drm_gem_object_funcs klttm_gem_funcs = {
 	.free = klttm_gem_free,
+	.open = klttm_gem_open,
+	.close = klttm_gem_close,
+	.export = klttm_gem_export,
 	.mmap = klttm_gem_mmap,
 	.vm_ops = &klttm_vm_ops,
 };
 
-struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type, bool svm,
-				atomic64_t *committed_to)
+unsigned int klttm_domain_places(u32 domains, struct ttm_place places[KLTTM_MAX_PLACES])
 {
+	static const struct { u32 domain, mem_type; } heaps[KLTTM_MAX_PLACES] = {
+		{ AMDGPU_GEM_DOMAIN_VRAM, TTM_PL_VRAM },
+		{ AMDGPU_GEM_DOMAIN_GTT, TTM_PL_TT },
+		{ AMDGPU_GEM_DOMAIN_CPU, TTM_PL_SYSTEM },
+	};
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(heaps); i++)
+		if (domains & heaps[i].domain)
+			places[n++] = (struct ttm_place){ .mem_type = heaps[i].mem_type };
+	if (!n)
+		places[n++] = (struct ttm_place){ .mem_type = TTM_PL_SYSTEM };
+	return n;
+}
+
+static void klttm_bo_setup(struct klttm_bo *bo, struct klttm_device *dev,
+			   const struct klttm_bo_params *params)
+{
+	bo->dev = dev;
+	bo->committed_to = params->committed_to;
+	bo->svm = params->svm;
+	bo->foreign = params->foreign;
+	bo->create_flags = params->flags;
+	bo->preferred_domains = params->domains;
+	bo->allowed_domains = params->domains;
+	if (params->domains == AMDGPU_GEM_DOMAIN_VRAM && !(params->flags & AMDGPU_GEM_CREATE_DISCARDABLE))
+		bo->allowed_domains |= AMDGPU_GEM_DOMAIN_GTT;
+	bo->tbo.priority = params->svm || params->flags & AMDGPU_GEM_CREATE_DISCARDABLE ?
+			   KLTTM_PRIORITY_SVM : KLTTM_PRIORITY_PLAIN;
+	bo->tbo.base.funcs = &klttm_gem_funcs;
+	drm_gem_private_object_init(dev->ddev, &bo->tbo.base, params->size);
+	atomic64_inc(&dev->buffer_objects);
+}
+
+struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_params *params)
+{
+	enum ttm_bo_type type = params->svm ? ttm_bo_type_kernel :
+				params->foreign ? ttm_bo_type_sg : ttm_bo_type_device;
 	struct ttm_operation_ctx ctx = { .gfp_retry_mayfail = true };
-	struct ttm_place place = { .mem_type = mem_type };
+	struct ttm_place places[KLTTM_MAX_PLACES];
 	struct ttm_placement placement = {};
 	struct klttm_bo *bo;
 	int ret;
 
 	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
 	if (!bo) {
-		if (committed_to)
-			atomic64_sub(size, committed_to);
+		if (params->committed_to)
+			atomic64_sub(params->size, params->committed_to);
 		return ERR_PTR(-ENOMEM);
 	}
-	bo->dev = dev;
-	bo->committed_to = committed_to;
-	bo->svm = svm;
-	bo->tbo.priority = svm ? KLTTM_PRIORITY_SVM : KLTTM_PRIORITY_PLAIN;
-	bo->tbo.base.funcs = &klttm_gem_funcs;
-	drm_gem_private_object_init(dev->ddev, &bo->tbo.base, size);
-	atomic64_inc(&dev->buffer_objects);
-	kcompat_ttm_placement_set(&placement, &place, 1);
+	klttm_bo_setup(bo, dev, params);
+	kcompat_ttm_placement_set(&placement, places, klttm_domain_places(params->domains, places));
 
 	mutex_lock(&dev->alloc_lock);
 	if (dev->dying) {
@@ -83,18 +150,21 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type
 		return ERR_PTR(-ENODEV);
 	}
 	dev->retry_orphans = true;
+	if (params->resv)
+		dma_resv_lock(params->resv, NULL);
 	/* On failure TTM calls klttm_bo_destroy(). */
-	ret = ttm_bo_init_reserved(&dev->bdev, &bo->tbo, svm ? ttm_bo_type_kernel : ttm_bo_type_device,
-				   &placement, 1, &ctx, NULL, NULL, klttm_bo_destroy);
+	ret = ttm_bo_init_reserved(&dev->bdev, &bo->tbo, type, &placement, params->page_align, &ctx,
+				   NULL, params->resv, klttm_bo_destroy);
+	if (ret && params->resv)
+		dma_resv_unlock(params->resv);
 	mutex_unlock(&dev->alloc_lock);
 	return ret ? ERR_PTR(ret) : bo;
 }
 
 struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain, bool cpu_access)
 {
-	u32 mem_type = domain == AMDGPU_GEM_DOMAIN_VRAM ? TTM_PL_VRAM : TTM_PL_TT;
-	u64 limit = mem_type == TTM_PL_VRAM ? dev->config.vram_size : dev->gtt_man.size;
-	atomic64_t *committed = mem_type == TTM_PL_VRAM ? &dev->vram_committed : &klttm_gtt_committed;
+	u64 limit = domain == AMDGPU_GEM_DOMAIN_VRAM ? dev->config.vram_size : dev->gtt_man.size;
+	struct klttm_bo_params params = { .domains = domain, .flags = AMDGPU_GEM_CREATE_VRAM_CLEARED };
 	struct klttm_bo *bo;
 
 	if (domain != AMDGPU_GEM_DOMAIN_VRAM && domain != AMDGPU_GEM_DOMAIN_GTT)
@@ -104,18 +174,15 @@ struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain,
 	/* Before rounding up, which could wrap; and a hopeless request must not evict everybody. */
 	if (size > limit)
 		return ERR_PTR(-ENOSPC);
-	size = PAGE_ALIGN(size);
-	if (!klttm_try_commit(committed, limit, size)) {
-		/* An object that was just freed may be on its way. */
-		klttm_flush(dev);
-		if (!klttm_try_commit(committed, limit, size))
-			return ERR_PTR(-ENOMEM);
-	}
-	bo = klttm_bo_alloc(dev, size, mem_type, false, committed);
-	if (IS_ERR(bo))
-		return bo;
-	bo->cpu_access = cpu_access;
-	ttm_bo_unreserve(&bo->tbo);
+	if (!cpu_access)
+		params.flags |= AMDGPU_GEM_CREATE_NO_CPU_ACCESS;
+	params.size = PAGE_ALIGN(size);
+	params.committed_to = klttm_commit(dev, domain, params.size);
+	if (!params.committed_to)
+		return ERR_PTR(-ENOMEM);
+	bo = klttm_bo_alloc(dev, &params);
+	if (!IS_ERR(bo))
+		ttm_bo_unreserve(&bo->tbo);
 	return bo;
 }
 EXPORT_SYMBOL_GPL(klttm_bo_create);
@@ -140,15 +207,27 @@ EXPORT_SYMBOL_GPL(klttm_bo_mmap_offset);
 
 int klttm_bo_allow(struct klttm_bo *bo, struct file *filp)
 {
+	struct drm_file *file = filp->private_data;
+	int ret;
+
 	if (!klttm_file_is_render(bo->dev, filp))
 		return -EINVAL;
-	return drm_vma_node_allow(&bo->tbo.base.vma_node, filp->private_data);
+	ret = klttm_file_hold(file->driver_priv, bo);
+	if (ret)
+		return ret;
+	ret = drm_vma_node_allow(&bo->tbo.base.vma_node, file);
+	if (ret)
+		klttm_file_drop(file->driver_priv, bo);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(klttm_bo_allow);
 
 void klttm_bo_revoke(struct klttm_bo *bo, struct file *filp)
 {
-	drm_vma_node_revoke(&bo->tbo.base.vma_node, filp->private_data);
+	struct drm_file *file = filp->private_data;
+
+	drm_vma_node_revoke(&bo->tbo.base.vma_node, file);
+	klttm_file_drop(file->driver_priv, bo);
 }
 EXPORT_SYMBOL_GPL(klttm_bo_revoke);
 

@@ -13,14 +13,39 @@
 #include "klttm_priv.h"
 
 static const struct drm_ioctl_desc klttm_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_CREATE, klttm_gem_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_MMAP, klttm_gem_mmap_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_CTX, klttm_ctx_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_BO_LIST, klttm_bo_list_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_CS, klttm_cs_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_WAIT_CS, klttm_wait_cs_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_WAIT_FENCES, klttm_wait_fences_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_FENCE_TO_HANDLE, klttm_fence_to_handle_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(AMDGPU_INFO, klttm_info_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_METADATA, klttm_gem_metadata_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_WAIT_IDLE, klttm_gem_wait_idle_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_VA, klttm_gem_va_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_OP, klttm_gem_op_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_GEM_USERPTR, klttm_gem_userptr_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(AMDGPU_VM, klttm_vm_ioctl, DRM_RENDER_ALLOW),
+	/* Priorities are the master's business, and a render node has none: DRM answers EACCES. */
+	DRM_IOCTL_DEF_DRV(AMDGPU_SCHED, drm_noop, DRM_MASTER),
 };
 
-DEFINE_DRM_GEM_FOPS(klttm_fops);
+static const struct file_operations klttm_fops = {
+	.owner = THIS_MODULE,
+	DRM_GEM_FOPS,
+	.show_fdinfo = klttm_show_fdinfo,
+};
 
 const struct drm_driver klttm_drm_driver = {
-	.driver_features = DRIVER_GEM | DRIVER_RENDER,
+	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ | DRIVER_SYNCOBJ_TIMELINE,
 	.fops = &klttm_fops,
+	.open = klttm_file_open,
+	.postclose = klttm_file_postclose,
+	KCOMPAT_DRM_PRIME_HANDLES
+	.gem_prime_import = klttm_gem_import,
+	.debugfs_init = klttm_debugfs_init,
 	.ioctls = klttm_ioctls,
 	.num_ioctls = ARRAY_SIZE(klttm_ioctls),
 	.name = "amdgpu",

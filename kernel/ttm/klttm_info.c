@@ -21,13 +21,12 @@
 #define ENGINE_CLOCK_KHZ	1700000
 #define MEMORY_CLOCK_KHZ	1600000
 #define COUNTER_KHZ		100000
-/* GPU virtual addresses have 48 bits with a hole in the middle; amdgpu keeps 2 MiB free at either end. */
-#define VA_RESERVED		SZ_2M
-#define VA_HOLE_START		0x0000800000000000ull
-#define VA_HOLE_END		0xffff800000000000ull
 /* The only register family AI user space asks for. */
 #define GB_ADDR_CONFIG		0x263e
 #define MAX_REGISTERS		128
+/* SDMA of MI200. */
+#define SDMA_MAJOR		4
+#define SDMA_MINOR		4
 
 static int klttm_info_accel_working(struct klttm_device *dev, const struct drm_amdgpu_info *in, void *out)
 {
@@ -63,11 +62,11 @@ static int klttm_info_device(struct klttm_device *dev, const struct drm_amdgpu_i
 	info->max_engine_clock = ENGINE_CLOCK_KHZ;
 	info->max_memory_clock = MEMORY_CLOCK_KHZ;
 	klttm_info_fill_cus(dev, info);
-	info->virtual_address_offset = VA_RESERVED;
-	info->virtual_address_max = VA_HOLE_START;
+	info->virtual_address_offset = KLTTM_VA_RESERVED;
+	info->virtual_address_max = KLTTM_VA_HOLE_START;
 	info->virtual_address_alignment = PAGE_SIZE;
-	info->high_va_offset = VA_HOLE_END;
-	info->high_va_max = -(u64)VA_RESERVED;
+	info->high_va_offset = KLTTM_VA_HOLE_END;
+	info->high_va_max = -(u64)KLTTM_VA_RESERVED;
 	info->pte_fragment_size = SZ_2M;
 	info->gart_page_size = PAGE_SIZE;
 	info->vram_type = AMDGPU_VRAM_TYPE_HBM;
@@ -109,6 +108,12 @@ static int klttm_info_evictions(struct klttm_device *dev, const struct drm_amdgp
 	return 0;
 }
 
+static int klttm_info_bytes_moved(struct klttm_device *dev, const struct drm_amdgpu_info *in, void *out)
+{
+	*(u64 *)out = atomic64_read(&dev->bytes_moved);
+	return 0;
+}
+
 static int klttm_info_timestamp(struct klttm_device *dev, const struct drm_amdgpu_info *in, void *out)
 {
 	*(u64 *)out = div_u64(ktime_get_ns(), NSEC_PER_MSEC / COUNTER_KHZ);
@@ -145,18 +150,31 @@ static int klttm_info_memory(struct klttm_device *dev, const struct drm_amdgpu_i
 	return 0;
 }
 
-/* No ring takes command submissions: engines exist, with no version and no ring. */
+/* One DMA engine with one ring takes command submissions (klttm_cs.c). The others have no version and no ring. */
 static int klttm_info_hw_ip(struct klttm_device *dev, const struct drm_amdgpu_info *in, void *out)
 {
+	struct drm_amdgpu_info_hw_ip *info = out;
+
 	if (in->query_hw_ip.type >= AMDGPU_HW_IP_NUM ||
 	    in->query_hw_ip.ip_instance >= AMDGPU_HW_IP_INSTANCE_MAX_COUNT)
 		return -EINVAL;
+	if (in->query_hw_ip.type != AMDGPU_HW_IP_DMA || in->query_hw_ip.ip_instance)
+		return 0;
+	info->hw_ip_version_major = SDMA_MAJOR;
+	info->hw_ip_version_minor = SDMA_MINOR;
+	info->ib_start_alignment = 256;
+	info->ib_size_alignment = sizeof(u32);
+	info->available_rings = 1;
+	info->ip_discovery_version = SDMA_MAJOR << 16 | SDMA_MINOR << 8;
 	return 0;
 }
 
 static int klttm_info_hw_ip_count(struct klttm_device *dev, const struct drm_amdgpu_info *in, void *out)
 {
-	return in->query_hw_ip.type >= AMDGPU_HW_IP_NUM ? -EINVAL : 0;
+	if (in->query_hw_ip.type >= AMDGPU_HW_IP_NUM)
+		return -EINVAL;
+	*(u32 *)out = in->query_hw_ip.type == AMDGPU_HW_IP_DMA;
+	return 0;
 }
 
 static int klttm_info_firmware(struct klttm_device *dev, const struct drm_amdgpu_info *in, void *out)
@@ -189,8 +207,12 @@ static const struct klttm_info_query klttm_info_queries[] = {
 	{ AMDGPU_INFO_READ_MMR_REG, sizeof(u32), klttm_info_registers },
 	{ AMDGPU_INFO_DEV_INFO, sizeof(struct drm_amdgpu_info_device), klttm_info_device },
 	{ AMDGPU_INFO_VIS_VRAM_USAGE, sizeof(u64), klttm_info_vram_usage },
+	{ AMDGPU_INFO_NUM_BYTES_MOVED, sizeof(u64), klttm_info_bytes_moved },
 	{ AMDGPU_INFO_NUM_EVICTIONS, sizeof(u64), klttm_info_evictions },
 	{ AMDGPU_INFO_MEMORY, sizeof(struct drm_amdgpu_memory_info), klttm_info_memory },
+	/* All VRAM is visible: no CPU access ever had to move an object. */
+	{ AMDGPU_INFO_NUM_VRAM_CPU_PAGE_FAULTS, sizeof(u64), klttm_info_zero },
+	{ AMDGPU_INFO_GDS_CONFIG, sizeof(struct drm_amdgpu_info_gds), klttm_info_zero },
 	{ AMDGPU_INFO_VRAM_LOST_COUNTER, sizeof(u32), klttm_info_zero },
 };
 

@@ -4,9 +4,11 @@
  * although its frames have struct pages: those belong to the SVM side, have no reference here, and
  * get_user_pages() must not find them through such a mapping.
  */
+#include <linux/dma-buf.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 
+#include <drm/amdgpu_drm.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
 
@@ -42,10 +44,21 @@ const struct vm_operations_struct klttm_vm_ops = {
 int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *tbo = container_of(obj, struct ttm_buffer_object, base);
+	struct klttm_bo *bo = to_klttm_bo(tbo);
 	int ret;
 
-	if (!to_klttm_bo(tbo)->cpu_access)
-		return -EACCES;
+	if (bo->userptr || bo->create_flags & AMDGPU_GEM_CREATE_NO_CPU_ACCESS)
+		return -EPERM;
+	if (obj->import_attach) {
+		/* The mapping is of the exporter's file, which it holds instead of our object. */
+		vma->vm_private_data = NULL;
+		vma->vm_ops = NULL;
+		kcompat_vm_flags_set(vma, VM_DONTEXPAND);
+		ret = dma_buf_mmap(obj->import_attach->dmabuf, vma, 0);
+		if (!ret)
+			drm_gem_object_put(obj);
+		return ret;
+	}
 	ret = ttm_bo_mmap_obj(vma, tbo);
 	if (ret)
 		return ret;

@@ -9,6 +9,8 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include <drm/amdgpu_drm.h>
+
 #include "klttm_priv.h"
 
 /* RAM left free when plain objects are evicted, on top of their size. */
@@ -19,7 +21,7 @@ static struct ttm_tt *klttm_tt_create(struct ttm_buffer_object *tbo, u32 page_fl
 	struct klttm_bo *bo = to_klttm_bo(tbo);
 	struct ttm_tt *tt;
 
-	if (bo->svm) {
+	if (bo->svm || bo->foreign) {
 		bo->no_pages.page_flags = page_flags;
 		bo->no_pages.num_pages = tbo->base.size >> PAGE_SHIFT;
 		bo->no_pages.caching = ttm_cached;
@@ -44,6 +46,13 @@ static void klttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 	kfree(tt);
 }
 
+/* The owner does not need the contents back (AMDGPU_GEM_CREATE_DISCARDABLE), and wants the object in VRAM only. */
+static bool klttm_bo_is_discardable(const struct klttm_bo *bo)
+{
+	return bo->create_flags & AMDGPU_GEM_CREATE_DISCARDABLE &&
+	       READ_ONCE(bo->allowed_domains) == AMDGPU_GEM_DOMAIN_VRAM;
+}
+
 /* Context: 6.1 holds the LRU spinlock. */
 static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct ttm_place *place)
 {
@@ -51,10 +60,12 @@ static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct 
 
 	if (!ttm_bo_eviction_valuable(tbo, place))
 		return false;
-	/* From RAM to RAM nothing is gained. */
+	/* From RAM to RAM nothing is gained, unless somebody asked for it (debugfs). */
 	if (tbo->resource->mem_type == TTM_PL_TT)
-		return false;
+		return READ_ONCE(bo->dev->evict_all) == current;
 	if (bo->svm || bo->dev->dying || tbo->resource->mem_type != TTM_PL_VRAM)
+		return true;
+	if (klttm_bo_is_discardable(bo))
 		return true;
 	return si_mem_available() > (long)(tbo->base.size >> PAGE_SHIFT) + KLTTM_RAM_RESERVE_PAGES;
 }
@@ -66,6 +77,10 @@ static void klttm_evict_flags(struct ttm_buffer_object *tbo, struct ttm_placemen
 	struct klttm_bo *bo = to_klttm_bo(tbo);
 	struct klttm_device *dev = bo->dev;
 
+	if (klttm_evict_all_stops(bo)) {
+		kcompat_ttm_placement_set(placement, &system, 1);
+		return;
+	}
 	if (tbo->resource->mem_type == TTM_PL_VRAM)
 		atomic64_inc(&dev->evictions);
 	if (bo->svm && !dev->dying)
@@ -111,8 +126,21 @@ static int klttm_move(struct ttm_buffer_object *tbo, bool evict, struct ttm_oper
 	struct klttm_block *block;
 	int ret;
 
+	if (evict && klttm_evict_all_stops(bo))
+		return -ERESTARTSYS;
+	/* Who works on the object is done with it first. */
+	ret = ttm_bo_wait_ctx(tbo, ctx);
+	if (ret)
+		return ret;
+	klttm_prime_moved(bo);
 	/* SVM pages carry their own contents; RAM to RAM keeps its pages. */
 	if (bo->svm || (!from_vram && !to_vram)) {
+		ttm_bo_move_null(tbo, new_mem);
+		return 0;
+	}
+	if (evict && from_vram && klttm_bo_is_discardable(bo)) {
+		/* TTM made a tt to be filled by a copy, which does not come. */
+		ttm_tt_mark_for_clear(tbo->ttm);
 		ttm_bo_move_null(tbo, new_mem);
 		return 0;
 	}
@@ -128,6 +156,7 @@ static int klttm_move(struct ttm_buffer_object *tbo, bool evict, struct ttm_oper
 		return ret;
 	block = to_klttm_block(to_vram ? new_mem : tbo->resource);
 	klttm_copy_pages(dev, tbo->ttm, klttm_block_phys(block), to_vram);
+	atomic64_add(tbo->base.size, &dev->bytes_moved);
 	ttm_bo_move_sync_cleanup(tbo, new_mem);
 	return 0;
 }

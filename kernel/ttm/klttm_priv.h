@@ -6,7 +6,10 @@
  *   klttm_vram     VRAM manager, blocks          klttm_move   TTM's callbacks: move, evict
  *   klttm_svm      SVM blocks, orphans           klttm_mmap   CPU mappings through the render node
  *   klttm_gtt      GTT (RAM) manager             klttm_drm    DRM driver, ioctl table
- *                                                klttm_info   AMDGPU_INFO
+ *   klttm_gem      GEM ioctls, placement         klttm_info   AMDGPU_INFO
+ *   klttm_va       GPU address space of a file   klttm_file   open files, what each holds, fdinfo
+ *   klttm_userptr  user memory as an object      klttm_prime  dma-buf export and import
+ *   klttm_cs.h     command submission: klttm_ctx, klttm_bo_list, klttm_cs, klttm_exec, klttm_job, klttm_fence
  *
  * Locks, outermost first: alloc_lock, dma_resv of an object, then the spinlocks mm_lock, svm_lock and TTM's
  * lru_lock, none of which nests in another. Releasing VRAM takes none of the sleeping ones: a last reference
@@ -31,6 +34,7 @@
 
 #include "kernel/compat/kcompat.h"
 #include "kernel/ttm/kfdlab_ttm.h"
+#include "kernel/ttm/klttm_cs.h"
 
 #ifdef KCOMPAT_HAVE_TTM_BO_H
 #include <drm/ttm/ttm_bo.h>
@@ -38,7 +42,12 @@
 #include <drm/ttm/ttm_bo_driver.h>
 #endif
 
+struct dma_buf;
 struct drm_amdgpu_info;
+struct drm_file;
+struct klttm_file;
+struct klttm_userptr;
+struct seq_file;
 
 /* TTM evicts objects of a lower priority first: SVM, whose pages have a place in RAM, before plain objects. */
 #define KLTTM_PRIORITY_SVM	0
@@ -62,9 +71,14 @@ struct klttm_device {
 	bool dying;			/* alloc_lock: destroy began, contents no longer matter */
 	bool retry_orphans;		/* alloc_lock: this allocation has not looked at the orphans yet */
 
-	spinlock_t mm_lock;		/* mm, vram_held */
+	spinlock_t mm_lock;		/* mm, vram_held, vram_reserved */
 	struct drm_mm mm;		/* in pages from vram_base */
 	u64 vram_held;
+	u64 vram_reserved;
+
+	/* alloc_lock: the task that empties a manager by debugfs, and why it stopped early. */
+	struct task_struct *evict_all;
+	int evict_all_error;
 
 	spinlock_t svm_lock;		/* lists, counts and klttm_block.bo; process context only */
 	struct list_head svm_blocks;	/* newest first, so that a walk does not chase new ones */
@@ -77,9 +91,13 @@ struct klttm_device {
 	struct workqueue_struct *wq;
 	struct work_struct reap_work;
 
+	struct klttm_cs_device cs;	/* command submission */
+
 	atomic64_t vram_committed;	/* bytes of plain objects created for VRAM, at most vram_size */
 	atomic64_t buffer_objects;
 	atomic64_t evictions;
+	atomic64_t bytes_moved;		/* contents of plain objects copied between VRAM and RAM */
+	atomic_t va_mappings;		/* of all files */
 };
 
 struct klttm_block {
@@ -103,7 +121,18 @@ struct klttm_bo {
 	struct ttm_buffer_object tbo;
 	struct klttm_device *dev;
 	bool svm;
-	bool cpu_access;
+	bool foreign;			/* the memory is somebody else's: user pages, or another exporter's */
+	u32 preferred_domains;		/* dma_resv; AMDGPU_GEM_DOMAIN_*: what was asked for */
+	u32 allowed_domains;		/* dma_resv; where the object may be besides */
+	const struct klttm_file *only_file;	/* VM_ALWAYS_VALID: the one that may use it; only compared */
+	u64 create_flags;		/* AMDGPU_GEM_CREATE_* as GEM_OP tells them */
+	void *metadata;			/* dma_resv, as the three below */
+	u32 metadata_size;		/* bytes */
+	u64 metadata_flags;
+	u64 tiling_flags;
+	struct klttm_userptr *userptr;	/* user memory, else NULL */
+	struct sg_table *sgt;		/* imported from another exporter, else NULL */
+	struct dma_buf *exported;	/* klttm_prime.c: the dma-buf of the object, not a reference */
 	/* What the object was charged for, wherever it is now; committed_to is NULL without a charge. */
 	atomic64_t *committed_to;
 	/*
@@ -164,14 +193,127 @@ void klttm_gtt_fini(struct klttm_device *dev);
 extern atomic64_t klttm_gtt_committed;
 
 /* klttm_bo.c */
+#define KLTTM_MAX_PLACES	3
+
+struct klttm_bo_params {
+	u64 size;			/* bytes, a multiple of the page size */
+	u32 domains;			/* AMDGPU_GEM_DOMAIN_*: tried in the order VRAM, GTT, CPU; 0 is CPU */
+	u64 flags;			/* AMDGPU_GEM_CREATE_* */
+	u32 page_align;			/* VRAM starts at a multiple of so many pages; 0: anywhere */
+	bool svm;
+	bool foreign;
+	struct dma_resv *resv;		/* NULL: the object's own */
+	atomic64_t *committed_to;	/* from klttm_commit(); NULL: not charged */
+};
+
+/* Charge @size bytes to the heap of @domains, VRAM if it has room. NULL: all of them are full. May sleep. */
+atomic64_t *klttm_commit(struct klttm_device *dev, u32 domains, u64 size);
 /*
- * Allocate and place an object; returns reserved, ERR_PTR on failure. size is a multiple of the page size and was
- * charged to *committed_to (NULL: not charged), which the end of the object or a failure undoes.
- * Locking: takes alloc_lock.
+ * Allocate and place an object; returns reserved, ERR_PTR on failure. The charge is undone by the end of the object
+ * or by a failure. Locking: takes alloc_lock, then the object's dma_resv.
  */
-struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, u64 size, u32 mem_type, bool svm,
-				atomic64_t *committed_to);
+struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_params *params);
+/* The places of @domains in order of preference; returns how many. */
+unsigned int klttm_domain_places(u32 domains, struct ttm_place places[KLTTM_MAX_PLACES]);
 extern const struct drm_gem_object_funcs klttm_gem_funcs;
+
+/* klttm_gem.c */
+/* The object of a handle with a reference (drop with klttm_bo_put()), NULL if there is none. */
+struct klttm_bo *klttm_bo_lookup(struct drm_file *file, u32 handle);
+/*
+ * Bring the object to where it was asked to be, else to where it may be; others are evicted for it. For command
+ * submission. -ENOMEM no room, -ENODEV the GPU is gone, or what TTM says. User memory is not looked at, see
+ * klttm_userptr_validate(). Locking: alloc_lock and then the object's dma_resv are held.
+ */
+int klttm_bo_validate(struct klttm_bo *bo, struct ttm_operation_ctx *ctx);
+int klttm_gem_create_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+int klttm_gem_mmap_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+int klttm_gem_wait_idle_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+int klttm_gem_metadata_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+int klttm_gem_op_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+/* Context: the GPU is there (drm_dev_enter()). Locking: dma_resv. */
+int klttm_bo_move_to_gtt(struct klttm_bo *bo);
+/* Jiffies until an absolute CLOCK_MONOTONIC time in ns; as amdgpu, what is negative as s64 means for ever. */
+unsigned long klttm_timeout(u64 deadline_ns);
+
+/* klttm_file.c */
+/* drm_file->driver_priv of every open file of the render node. */
+struct klttm_file {
+	struct klttm_device *dev;
+	u64 client_id;			/* unique among the open files of all GPUs */
+	struct klttm_cs_file cs;	/* contexts, lists of buffers */
+	bool vmid_reserved;		/* va_lock */
+	spinlock_t va_lock;		/* innermost, process context: mappings, held and what hangs on them */
+	struct rb_root_cached mappings;	/* GPU pages */
+	struct rb_root held;		/* klttm_held by object: those the file may use */
+};
+
+/* That a file may use an object: by a handle, or since KFD allows it. Mappings of the object hang on it. */
+struct klttm_held {
+	struct rb_node node;		/* klttm_file.held */
+	struct klttm_bo *bo;		/* the reference is the handle's or KFD's */
+	unsigned int count;
+	struct list_head mappings;
+};
+
+int klttm_file_open(struct drm_device *ddev, struct drm_file *file);
+void klttm_file_postclose(struct drm_device *ddev, struct drm_file *file);
+/* Balanced. -EPERM: the object belongs to another process or file; -ENOMEM. _drop() takes its mappings away. */
+int klttm_file_hold(struct klttm_file *kfile, struct klttm_bo *bo);
+void klttm_file_drop(struct klttm_file *kfile, struct klttm_bo *bo);
+/* Locking: va_lock. */
+struct klttm_held *klttm_file_find(struct klttm_file *kfile, const struct klttm_bo *bo);
+/* All objects of the file, each with a reference; frees with kvfree(). Returns how many, or -ENOMEM. */
+long klttm_file_objects(struct klttm_file *kfile, struct klttm_bo ***objects);
+void klttm_show_fdinfo(struct seq_file *m, struct file *filp);
+
+/* klttm_va.c */
+/* GPU virtual addresses have 48 bits with a hole in the middle; amdgpu keeps 2 MiB free at either end. */
+#define KLTTM_VA_RESERVED	SZ_2M
+#define KLTTM_VA_HOLE_START	0x0000800000000000ull
+#define KLTTM_VA_HOLE_END	0xffff800000000000ull
+
+/*
+ * The object mapped at GPU address @va for @file, with a reference. *offset is where @va is inside it, *bytes how much
+ * of it follows in this mapping, *flags its AMDGPU_VM_PAGE_*. ERR_PTR(-ENOENT): nothing, or a PRT mapping, is there.
+ */
+struct klttm_bo *klttm_va_find(struct drm_file *file, u64 va, u64 *offset, u64 *bytes, u32 *flags);
+int klttm_gem_va_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+int klttm_vm_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+/* Take all mappings of @held away. */
+void klttm_va_drop_held(struct klttm_file *kfile, struct klttm_held *held);
+/* The file is closing: take what is left. */
+void klttm_va_fini(struct klttm_file *kfile);
+
+/* klttm_userptr.c */
+int klttm_gem_userptr_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
+/* May current use the object? Only the process whose memory it is. */
+bool klttm_userptr_is_mine(const struct klttm_userptr *user);
+/*
+ * Fault in the user's pages and remember their frames until the mapping changes. -EFAULT nothing mapped there,
+ * -EPERM not what the flags promised, -EAGAIN it changes all the time. Context: the owner; no dma_resv held.
+ */
+int klttm_userptr_validate(struct klttm_bo *bo);
+/* Are the frames still right? What uses them adds its fence to the dma_resv before it asks, and is waited for. */
+bool klttm_userptr_valid(struct klttm_bo *bo);
+void klttm_userptr_free(struct klttm_userptr *user);
+
+/* klttm_prime.c */
+struct dma_buf *klttm_gem_export(struct drm_gem_object *obj, int flags);
+struct drm_gem_object *klttm_gem_import(struct drm_device *ddev, struct dma_buf *dma_buf);
+/* The object goes somewhere else: importers that asked to be told are. Locking: dma_resv held. */
+void klttm_prime_moved(struct klttm_bo *bo);
+/* The end of an imported object. */
+void klttm_prime_release(struct klttm_bo *bo);
+
+/* klttm_debugfs.c */
+struct drm_minor;
+void klttm_debugfs_init(struct drm_minor *minor);
+/*
+ * Is current emptying a manager, and has it to stop before this object? Then evict_flags() asks for a place and move()
+ * answers -ERESTARTSYS, which TTM passes on without a word. Locking: dma_resv held.
+ */
+bool klttm_evict_all_stops(struct klttm_bo *bo);
 
 /* klttm_move.c */
 extern const struct ttm_device_funcs klttm_ttm_funcs;

@@ -7,6 +7,8 @@
  * page comes back, or when TTM evicts the object first; in the second case the block is an orphan until its
  * last page is back. Whoever takes block->bo under svm_lock drops the object's reference, so it happens once.
  */
+#include <drm/amdgpu_drm.h>
+
 #include "klttm_priv.h"
 
 /* Orphans tried again per allocation under pressure: they are usually held by long pins, so few succeed. */
@@ -21,12 +23,14 @@ void klttm_svm_init(struct klttm_device *dev)
 
 struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv)
 {
+	struct klttm_bo_params params = { .domains = AMDGPU_GEM_DOMAIN_VRAM, .svm = true };
 	struct klttm_block *block;
 	struct klttm_bo *bo;
 
 	if (!npages || npages > SZ_2M >> PAGE_SHIFT)
 		return ERR_PTR(-EINVAL);
-	bo = klttm_bo_alloc(dev, (u64)npages << PAGE_SHIFT, TTM_PL_VRAM, true, NULL);
+	params.size = (u64)npages << PAGE_SHIFT;
+	bo = klttm_bo_alloc(dev, &params);
 	if (IS_ERR(bo))
 		/* TTM says -ENOMEM when it could not make room. */
 		return PTR_ERR(bo) == -ENOMEM ? ERR_PTR(-ENOSPC) : ERR_CAST(bo);

@@ -63,16 +63,17 @@ static void klttm_reap(struct work_struct *work)
 	}
 }
 
-static int klttm_vram_insert(struct klttm_device *dev, struct klttm_block *block, u64 npages)
+static int klttm_vram_insert(struct klttm_device *dev, struct klttm_block *block, u64 npages, u64 align)
 {
 	int ret = -ENOSPC;
 
 	spin_lock(&dev->mm_lock);
-	if (npages >= KLTTM_HUGE_PAGES)
+	if (npages >= KLTTM_HUGE_PAGES && align < KLTTM_HUGE_PAGES)
 		ret = drm_mm_insert_node_generic(&dev->mm, &block->node, npages, KLTTM_HUGE_PAGES, 0,
 						 DRM_MM_INSERT_BEST);
 	if (ret)
-		ret = drm_mm_insert_node_generic(&dev->mm, &block->node, npages, 1, 0, DRM_MM_INSERT_BEST);
+		ret = drm_mm_insert_node_generic(&dev->mm, &block->node, npages, align, 0,
+						 DRM_MM_INSERT_BEST);
 	if (!ret)
 		dev->vram_held += npages << PAGE_SHIFT;
 	spin_unlock(&dev->mm_lock);
@@ -85,6 +86,7 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 {
 	struct klttm_device *dev = man_to_klttm_device(man);
 	u64 npages = bo->base.size >> PAGE_SHIFT;
+	u64 align = max(bo->page_alignment, 1u);
 	struct klttm_block *block;
 	int ret;
 
@@ -96,16 +98,16 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 	INIT_LIST_HEAD(&block->svm_link);
 	INIT_LIST_HEAD(&block->orphan_link);
 
-	ret = klttm_vram_insert(dev, block, npages);
+	ret = klttm_vram_insert(dev, block, npages, align);
 	if (ret == -ENOSPC) {
 		flush_work(&dev->reap_work);
-		ret = klttm_vram_insert(dev, block, npages);
+		ret = klttm_vram_insert(dev, block, npages, align);
 	}
 	if (ret == -ENOSPC && dev->retry_orphans) {
 		dev->retry_orphans = false;
 		klttm_svm_retry_orphans(dev);
 		flush_work(&dev->reap_work);
-		ret = klttm_vram_insert(dev, block, npages);
+		ret = klttm_vram_insert(dev, block, npages, align);
 	}
 	if (ret) {
 		kfree(block);
