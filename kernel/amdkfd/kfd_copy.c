@@ -21,7 +21,6 @@
  */
 #define PACKET_MAX	sizeof(struct sdma_copy_linear)
 #define PIECE_SPACE	(2 * PACKET_MAX)
-#define FENCE_SPACE	(2 * (sizeof(struct sdma_fence) + sizeof(struct sdma_trap)))
 /*
  * Up to this many bytes the CPU does it at once. Measured under TCG on two cores, both kernels: the
  * trip to the device and back is 60 to 140 us whatever the size, a page takes the device 0.7 us
@@ -107,8 +106,7 @@ static void copy_by_cpu(const struct kfd_copy_job *job)
 
 /* ---- by the device ---- */
 
-/* Dwords into the ring. Locking: copy_lock, and the caller made sure of the space. */
-static void emit(struct kfd_rings *rings, const void *packet, u32 bytes)
+void kfd_ring_emit(struct kfd_rings *rings, const void *packet, u32 bytes)
 {
 	u32 at = rings->copy_wptr % KFDLAB_COPY_RING_SIZE;
 
@@ -132,7 +130,7 @@ static void emit_piece(struct kfd_rings *rings, const struct kfd_copy_run *piece
 			.count = piece->bytes - 1,
 		};
 
-		emit(rings, &fill, sizeof(fill));
+		kfd_ring_emit(rings, &fill, sizeof(fill));
 	} else {
 		struct sdma_copy_linear copy = {
 			.header = sdma_header(SDMA_OP_COPY, SDMA_SUBOP_COPY_LINEAR),
@@ -141,11 +139,11 @@ static void emit_piece(struct kfd_rings *rings, const struct kfd_copy_run *piece
 			.dst_lo = lower_32_bits(piece->dst), .dst_hi = upper_32_bits(piece->dst),
 		};
 
-		emit(rings, &copy, sizeof(copy));
+		kfd_ring_emit(rings, &copy, sizeof(copy));
 	}
 }
 
-static u32 emit_fence(struct kfd_rings *rings)
+u32 kfd_ring_emit_fence(struct kfd_rings *rings)
 {
 	u64 target = rings->dev->bar_base + KFDLAB_BAR_DEVICE_REGS +
 		     offsetof(struct kfdlab_device_regs, copy_fence);
@@ -156,17 +154,12 @@ static u32 emit_fence(struct kfd_rings *rings)
 	};
 	struct sdma_trap trap = { .header = sdma_header(SDMA_OP_TRAP, 0), .context = fence.data };
 
-	emit(rings, &fence, sizeof(fence));
-	emit(rings, &trap, sizeof(trap));
+	kfd_ring_emit(rings, &fence, sizeof(fence));
+	kfd_ring_emit(rings, &trap, sizeof(trap));
 	return fence.data;
 }
 
-/*
- * Make sure that @bytes fit behind the write pointer. Locking: copy_lock, dropped while waiting for
- * the device: its death is noticed by somebody who needs this lock. -ENODEV: the generation is
- * gone.
- */
-static int reserve(struct kfd_rings *rings, u32 generation, u32 bytes)
+int kfd_ring_reserve(struct kfd_rings *rings, u32 generation, u32 bytes)
 {
 	while (rings->generation == generation) {
 		u64 needed = rings->copy_wptr + bytes;
@@ -198,12 +191,12 @@ static void submit_to_device(struct kfd_rings *rings, struct kfd_copy_job *job)
 	mutex_lock(&rings->copy_lock);
 	job->generation = rings->generation;
 	while (job->generation && next_piece(&it, &piece)) {
-		if (reserve(rings, job->generation, PIECE_SPACE))
+		if (kfd_ring_reserve(rings, job->generation, PIECE_SPACE))
 			goto out;
 		emit_piece(rings, &piece);
 	}
-	if (job->generation && !reserve(rings, job->generation, FENCE_SPACE)) {
-		job->fence = emit_fence(rings);
+	if (job->generation && !kfd_ring_reserve(rings, job->generation, KFD_RING_FENCE_SPACE)) {
+		job->fence = kfd_ring_emit_fence(rings);
 		kfd_ring_publish_copy(rings);
 	}
 out:

@@ -75,6 +75,8 @@ static const struct klttm_ops ttm_ops = {
 	.fill_zero = ttm_fill_zero,
 	.copy = ttm_copy,
 	.evict_block = svm_evict_block,
+	.submit = kfd_submit,
+	.resets = kfd_submit_resets,
 };
 
 /* ---- bring-up ---- */

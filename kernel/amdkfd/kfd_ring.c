@@ -422,16 +422,23 @@ int kfd_ring_init(struct kfd_dev *dev)
 	init_waitqueue_head(&rings->control_wait);
 	init_waitqueue_head(&rings->copy_wait);
 
+	ret = kfd_submit_init(rings);
+	if (ret)
+		goto err_free;
 	ret = request_irqs(rings);
-	if (ret) {
-		kfree(rings);
-		return ret;
-	}
+	if (ret)
+		goto err_submit;
 	dev->rings = rings;
 	/* Not only when a generation is adopted: another GPU's ring may copy from here before that. */
 	WRITE_ONCE(rings->driver->bar_base, dev->bar_base);
 	kfd_ring_sync(rings);
 	return 0;
+
+err_submit:
+	kfd_submit_fini(rings);
+err_free:
+	kfree(rings);
+	return ret;
 }
 
 /*
@@ -442,6 +449,7 @@ void kfd_ring_fini(struct kfd_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 
+	kfd_submit_fini(dev->rings);
 	pci_free_irq(pdev, KFDLAB_IRQ_STATE, dev->rings);
 	pci_free_irq(pdev, KFDLAB_IRQ_CONTROL, dev->rings);
 	pci_free_irq(pdev, KFDLAB_IRQ_IH, dev->rings);

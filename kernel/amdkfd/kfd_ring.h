@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inside of the rings, for kfd_ring.c, kfd_copy.c and kfd_debugfs.c only.
+ * Inside of the rings, for kfd_ring.c, kfd_copy.c, kfd_submit.c and kfd_debugfs.c only.
  *
  * Generations. The state register names the device process (its generation) and whether it serves.
  * The driver "adopts" a READY generation: it resets its own page and pointers and then writes the
@@ -16,6 +16,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "kfd_priv.h"
 
@@ -49,6 +50,12 @@ struct kfd_rings {
 	wait_queue_head_t control_wait;
 	wait_queue_head_t copy_wait;
 
+	/* kfd_submit.c */
+	spinlock_t submit_lock;
+	struct list_head submitted;	/* struct klttm_submission.link, oldest first */
+	struct work_struct submit_work;	/* waits for the oldest */
+	struct workqueue_struct *submit_wq;
+
 	spinlock_t reset_lock;
 	u32 reset_generation;		/* last generation whose reset was asked for */
 	unsigned long reset_asked;	/* jiffies of the last request */
@@ -73,5 +80,25 @@ int kfd_ring_wait(struct kfd_rings *rings, u32 generation, enum kfd_ring_what wh
 void kfd_ring_sync(struct kfd_rings *rings);
 /* Publish the copy ring's write pointer and wake the device if it sleeps. Locking: copy_lock. */
 void kfd_ring_publish_copy(struct kfd_rings *rings);
+
+
+/*
+ * kfd_copy.c: writing the copy ring. _emit() takes dwords for which there is room; _emit_fence() adds
+ * fence and trap, KFD_RING_FENCE_SPACE, and returns the value the fence word will have.
+ * Locking: copy_lock.
+ */
+#define KFD_RING_FENCE_SPACE	(2 * (sizeof(struct sdma_fence) + sizeof(struct sdma_trap)))
+void kfd_ring_emit(struct kfd_rings *rings, const void *packet, u32 bytes);
+u32 kfd_ring_emit_fence(struct kfd_rings *rings);
+/*
+ * Make sure that @bytes fit behind the write pointer. Locking: copy_lock, dropped while waiting for
+ * the device: its death is noticed by somebody who needs this lock. -ENODEV: the generation is
+ * gone.
+ */
+int kfd_ring_reserve(struct kfd_rings *rings, u32 generation, u32 bytes);
+
+/* kfd_submit.c */
+int kfd_submit_init(struct kfd_rings *rings);
+void kfd_submit_fini(struct kfd_rings *rings);
 
 #endif

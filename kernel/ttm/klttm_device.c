@@ -23,6 +23,7 @@ static void klttm_device_release(struct drm_device *ddev, void *data)
 {
 	struct klttm_device *dev = data;
 
+	klttm_cs_device_fini(dev);
 	klttm_flush(dev);
 	klttm_gtt_fini(dev);
 	klttm_vram_fini(dev);
@@ -39,15 +40,22 @@ static int klttm_device_init(struct klttm_device *dev, struct device *parent)
 	dev->wq = alloc_workqueue("kfdlab_ttm", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!dev->wq)
 		return -ENOMEM;
+	ret = klttm_cs_device_init(dev);
+	if (ret)
+		goto err_wq;
 	ret = ttm_device_init(&dev->bdev, kcompat_ttm_funcs(&klttm_ttm_funcs), parent,
 			      dev->ddev->anon_inode->i_mapping, dev->ddev->vma_offset_manager, false, false);
-	if (ret) {
-		destroy_workqueue(dev->wq);
-		return ret;
-	}
+	if (ret)
+		goto err_cs;
 	klttm_vram_init(dev);
 	klttm_gtt_init(dev);
 	return drmm_add_action_or_reset(dev->ddev, klttm_device_release, dev);
+
+err_cs:
+	klttm_cs_device_fini(dev);
+err_wq:
+	destroy_workqueue(dev->wq);
+	return ret;
 }
 
 struct klttm_device *klttm_device_create(struct device *parent, const struct klttm_config *config,
@@ -93,6 +101,7 @@ void klttm_device_destroy(struct klttm_device *dev)
 
 	/* After this no ioctl and no page fault is running, and none starts. */
 	drm_dev_unplug(dev->ddev);
+	klttm_cs_drain(dev);
 
 	mutex_lock(&dev->alloc_lock);
 	dev->dying = true;
@@ -122,11 +131,13 @@ void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats)
 	stats->vram_size = dev->config.vram_size;
 	spin_lock(&dev->mm_lock);
 	stats->vram_held = dev->vram_held;
+	stats->vram_reserved = dev->vram_reserved;
 	spin_unlock(&dev->mm_lock);
 	spin_lock(&dev->svm_lock);
 	stats->orphan_blocks = dev->orphan_blocks;
 	stats->vram_orphaned = dev->vram_orphaned;
 	spin_unlock(&dev->svm_lock);
+	stats->vram_objects = ttm_resource_manager_usage(&dev->vram_man);
 	stats->gtt_used = ttm_resource_manager_usage(&dev->gtt_man);
 	stats->buffer_objects = atomic64_read(&dev->buffer_objects);
 	stats->evictions = atomic64_read(&dev->evictions);
