@@ -2,8 +2,6 @@
 // What the driver does when the device process stops, dies and is replaced. The tests drive the process through
 // the launcher, on the virtio-serial port org.kfdlab.device (tools/vm/control_port.h), and judge by contents, by
 // counters of who copied, and by where the pages are.
-#include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -16,6 +14,7 @@
 #include <string>
 
 #include "tests/kfd/svm_fixture.h"
+#include "tests/support/device_port.h"
 
 namespace kfdlab {
 namespace {
@@ -24,57 +23,24 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr char kPort[] = "/dev/virtio-ports/org.kfdlab.device";
 constexpr char kRings[] = "/sys/kernel/debug/kfd/gpu0/rings";
 constexpr std::uint64_t kSeed = 0xdead;
-constexpr char kResetTimeoutParameter[] = "/sys/module/kfdlab_amdgpu/parameters/reset_timeout_ms";
 // What the driver waits for a device without progress in these tests, and what a launcher on a busy machine may take
 // to kill, reap and restart it.
 constexpr milliseconds kResetTimeout = seconds(1);
 constexpr milliseconds kReapTime = seconds(5);
 
-// One request, one answer.
-class DevicePort {
- public:
-  bool open() {
-    fd_.reset(::open(kPort, O_RDWR | O_CLOEXEC));
-    return fd_.valid();
-  }
-
-  // "ok generation=G state=S" without the "ok ", or "error REASON".
-  std::string ask(const std::string& request) const {
-    const std::string line = request + "\n";
-    if (::write(fd_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-      return "error cannot write to the port: " + std::string(std::strerror(errno));
-    }
-    std::string answer;
-    for (char c = 0; wait_readable() && ::read(fd_.get(), &c, 1) == 1 && c != '\n';) {
-      answer += c;
-    }
-    return answer.starts_with("ok ") ? answer.substr(3) : answer;
-  }
-
- private:
-  [[nodiscard]] bool wait_readable() const {
-    pollfd port = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
-    return ::poll(&port, 1, static_cast<int>(milliseconds(kReapTime).count() * patience())) == 1 &&
-           (port.revents & POLLIN) != 0;
-  }
-
-  Fd fd_;
-};
-
 class KfdDevice : public SvmTest {
  protected:
   void SetUp() override {
-    KFDLAB_NEEDS_NODE(kPort);
+    KFDLAB_NEEDS_NODE(kDevicePort);
     SvmTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) {
       return;
     }
-    std::ifstream(kResetTimeoutParameter) >> default_timeout_;
-    set_reset_timeout(kResetTimeout);
-    ASSERT_TRUE(port_.open()) << kPort << ": " << std::strerror(errno);
+    default_timeout_ = reset_timeout();
+    EXPECT_TRUE(set_reset_timeout(kResetTimeout));
+    ASSERT_TRUE(port_.open()) << kDevicePort << ": " << std::strerror(errno);
     ASSERT_TRUE(serving()) << port_.ask("status");
   }
 
@@ -82,7 +48,7 @@ class KfdDevice : public SvmTest {
     if (IsSkipped() || HasFatalFailure()) {
       return;
     }
-    set_reset_timeout(milliseconds(default_timeout_));
+    EXPECT_TRUE(set_reset_timeout(default_timeout_));
     go_on();
     ask("resume");
     EXPECT_TRUE(eventually([&] { return serving(); }, kReapTime)) << port_.ask("status");
@@ -128,14 +94,8 @@ class KfdDevice : public SvmTest {
   }
 
  private:
-  static void set_reset_timeout(milliseconds timeout) {
-    std::ofstream file(kResetTimeoutParameter);
-    file << timeout.count() << std::flush;
-    EXPECT_TRUE(file.good()) << kResetTimeoutParameter;
-  }
-
   DevicePort port_;
-  unsigned default_timeout_ = 0;
+  milliseconds default_timeout_{};
 };
 
 std::uint64_t device_bytes(const kfdlab_test_counters& counters) { return counters.bytes_copied_device; }
