@@ -43,7 +43,7 @@ struct kfd_ioctl_row {
 			_IOC_SIZE(AMDKFD_IOC_##_name) > KFD_IOCTL_MAX_FIXED),	\
 	}
 
-/* AMD's, but not here: queues and what hangs on them, the oldest debugger, dma-buf and CRIU. */
+/* AMD's, but not here: queues and what hangs on them, the oldest debugger and CRIU. */
 static int kfd_ioctl_unsupported(struct kfd_process *p, void *args)
 {
 	return -EOPNOTSUPP;
@@ -83,14 +83,15 @@ static const struct kfd_ioctl_row kfd_ioctls[] = {
 	KFD_IOCTL(UNMAP_MEMORY_FROM_GPU, kfd_ioctl_unmap),
 	KFD_IOCTL_UNSUPPORTED(0x1a, "SET_CU_MASK"),
 	KFD_IOCTL_UNSUPPORTED(0x1b, "GET_QUEUE_WAVE_STATE"),
-	KFD_IOCTL_UNSUPPORTED(0x1c, "GET_DMABUF_INFO"),
-	KFD_IOCTL_UNSUPPORTED(0x1d, "IMPORT_DMABUF"),
+	KFD_IOCTL(GET_DMABUF_INFO, kfd_ioctl_get_dmabuf_info),
+	KFD_IOCTL(IMPORT_DMABUF, kfd_ioctl_import_dmabuf),
 	KFD_IOCTL_UNSUPPORTED(0x1e, "ALLOC_QUEUE_GWS"),
 	KFD_IOCTL(SMI_EVENTS, kfd_ioctl_smi_events),
 	KFD_IOCTL(SVM, kfd_ioctl_svm),
 	KFD_IOCTL(SET_XNACK_MODE, kfd_ioctl_set_xnack_mode),
 	KFD_IOCTL_UNSUPPORTED(0x22, "CRIU_OP"),
 	KFD_IOCTL(AVAILABLE_MEMORY, kfd_ioctl_available_memory),
+	KFD_IOCTL(EXPORT_DMABUF, kfd_ioctl_export_dmabuf),
 };
 
 static int kfd_open(struct inode *inode, struct file *filp)

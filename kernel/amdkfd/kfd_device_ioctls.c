@@ -14,11 +14,11 @@
 #include "kfd_memory.h"
 
 /*
- * Reported whatever the installed header says: 1.10 announces SMI profiler events, and kfdtest then insists on them.
- * 1.5 is the first with SVM, 1.9 has AVAILABLE_MEMORY.
+ * Reported whatever the installed header says: 1.10 has the SMI events of SVM, 1.11 would promise queues that save
+ * their state in SVM memory (docs/decisions/0030).
  */
 #define KFD_REPORTED_MAJOR	1
-#define KFD_REPORTED_MINOR	9
+#define KFD_REPORTED_MINOR	10
 
 /* LDS and scratch apertures of gfx9, 4 GiB each: compilers and the shader engine know these addresses. */
 #define KFD_LDS_BASE		(1ull << 48)

@@ -7,7 +7,19 @@
 #ifndef KFD_IOCTL_H
 #define KFD_IOCTL_H
 
+#include <linux/kfd_ioctl.h>
+
 struct kfd_process;
+
+/* Came with interface 1.12; not in the header of 6.1. */
+#ifndef AMDKFD_IOC_EXPORT_DMABUF
+struct kfd_ioctl_export_dmabuf_args {
+	__u64 handle;		/* in */
+	__u32 flags;		/* in */
+	__u32 dmabuf_fd;	/* out */
+};
+#define AMDKFD_IOC_EXPORT_DMABUF	AMDKFD_IOWR(0x24, struct kfd_ioctl_export_dmabuf_args)
+#endif
 
 typedef int kfd_ioctl_fn(struct kfd_process *p, void *args);
 
@@ -39,5 +51,10 @@ kfd_ioctl_fn kfd_ioctl_alloc;
 kfd_ioctl_fn kfd_ioctl_free;
 kfd_ioctl_fn kfd_ioctl_map;
 kfd_ioctl_fn kfd_ioctl_unmap;
+
+/* kfd_dmabuf.c */
+kfd_ioctl_fn kfd_ioctl_get_dmabuf_info;
+kfd_ioctl_fn kfd_ioctl_import_dmabuf;
+kfd_ioctl_fn kfd_ioctl_export_dmabuf;
 
 #endif

@@ -30,17 +30,6 @@
 /* Handles of one process end here; a bound on what a record that costs the user nothing (USERPTR) can take. */
 #define KFD_MAX_BUFFERS		(1 << 16)
 
-struct kfd_buffer {
-	struct interval_tree_node va;	/* page numbers; in p->buffer_tree */
-	struct kfd_dev *dev;
-	u32 flags;			/* KFD_IOC_ALLOC_MEM_FLAGS_* */
-	u32 mapped;			/* bit per GPU index */
-	struct klttm_bo *bo;		/* VRAM and GTT; else NULL */
-	u64 size;			/* bytes of backing: half of the VA for AQL_QUEUE_MEM */
-	u64 user_addr;			/* USERPTR: the CPU address */
-	struct file *render;		/* may mmap bo; borrowed from p->devices[] */
-};
-
 static_assert(KFD_MAX_GPUS <= 32, "kfd_buffer.mapped is one word");
 
 bool kfd_process_va_has_buffer(struct kfd_process *p, unsigned long start, unsigned long last)
@@ -96,17 +85,21 @@ static int kfd_check_user_memory(u64 addr, u64 size)
 	return ret;
 }
 
+static bool kfd_va_is_valid(u64 va, u64 size)
+{
+	u64 last = va + size - 1;
+
+	return size && PAGE_ALIGNED(size) && PAGE_ALIGNED(va) && va >= KFD_GPUVM_BASE && last > va &&
+	       last <= KFD_GPUVM_LIMIT;
+}
+
 static int kfd_check_alloc(const struct kfd_ioctl_alloc_memory_of_gpu_args *args)
 {
-	u64 last = args->va_addr + args->size - 1;
-
 	if (args->flags & ~(KFD_ALLOC_TYPES | KFD_ALLOC_ATTRIBUTES))
 		return -EINVAL;
 	if (hweight32(args->flags & KFD_ALLOC_TYPES) != 1)
 		return -EINVAL;
-	if (!args->size || !PAGE_ALIGNED(args->size) || !PAGE_ALIGNED(args->va_addr))
-		return -EINVAL;
-	if (args->va_addr < KFD_GPUVM_BASE || last < args->va_addr || last > KFD_GPUVM_LIMIT)
+	if (!kfd_va_is_valid(args->va_addr, args->size))
 		return -EINVAL;
 	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM && args->size % (2 * PAGE_SIZE))
 		return -EINVAL;
@@ -115,13 +108,22 @@ static int kfd_check_alloc(const struct kfd_ioctl_alloc_memory_of_gpu_args *args
 	return 0;
 }
 
+int kfd_buffer_allow_mmap(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	struct file *render = p->devices[buf->dev->index].render;
+	int ret = klttm_bo_allow(buf->bo, render);
+
+	if (!ret)
+		buf->render = render;
+	return ret;
+}
+
 /* VRAM and GTT: a TTM object that the process's render file may mmap. */
 static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	bool vram = buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM;
 	bool cpu_access = !vram || buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
 	struct klttm_bo *bo;
-	int ret;
 
 	/* Refused here rather than by trying: TTM would evict everything, or reclaim, before it gave up. */
 	if (buf->size > (vram ? buf->dev->vram_size : (u64)totalram_pages() << PAGE_SHIFT))
@@ -130,18 +132,8 @@ static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 			     vram ? AMDGPU_GEM_DOMAIN_VRAM : AMDGPU_GEM_DOMAIN_GTT, cpu_access);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo) == -ENOSPC ? -ENOMEM : PTR_ERR(bo);
-	if (cpu_access) {
-		struct file *render = p->devices[buf->dev->index].render;
-
-		ret = klttm_bo_allow(bo, render);
-		if (ret) {
-			klttm_bo_put(bo);
-			return ret;
-		}
-		buf->render = render;
-	}
 	buf->bo = bo;
-	return 0;
+	return cpu_access ? kfd_buffer_allow_mmap(p, buf) : 0;
 }
 
 static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *buf)
@@ -156,7 +148,7 @@ static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *b
 	return -EOPNOTSUPP;
 }
 
-static void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
+void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	kfd_buffer_drop_va(p, buf);
 	if (buf->render)
@@ -166,37 +158,33 @@ static void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
 	kfree(buf);
 }
 
-static struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev,
-					    const struct kfd_ioctl_alloc_memory_of_gpu_args *args)
+struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev, u64 va, u64 size)
 {
-	struct kfd_buffer *buf = kzalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
+	struct kfd_buffer *buf;
 	int ret;
 
+	if (!kfd_va_is_valid(va, size))
+		return ERR_PTR(-EINVAL);
+	buf = kzalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
 	buf->dev = dev;
-	buf->flags = args->flags;
-	buf->size = args->flags & KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM ? args->size / 2 : args->size;
-	buf->user_addr = args->mmap_offset;
-	buf->va.start = args->va_addr >> PAGE_SHIFT;
-	buf->va.last = (args->va_addr + args->size - 1) >> PAGE_SHIFT;
+	buf->size = size;
+	buf->va.start = va >> PAGE_SHIFT;
+	buf->va.last = (va + size - 1) >> PAGE_SHIFT;
 	ret = kfd_buffer_take_va(p, buf);
 	if (ret) {
 		kfree(buf);
 		return ERR_PTR(ret);
 	}
-	ret = svm_range_overlaps(p, buf->va.start, buf->va.last) ? -EADDRINUSE : 0;
-	if (!ret)
-		ret = kfd_buffer_create_backing(p, buf);
-	if (ret) {
+	if (svm_range_overlaps(p, buf->va.start, buf->va.last)) {
 		kfd_buffer_destroy(p, buf);
-		return ERR_PTR(ret);
+		return ERR_PTR(-EADDRINUSE);
 	}
 	return buf;
 }
 
-/* GPU @gpu_id, on which the process acquired its VM. Locking: none; a VM once acquired stays until teardown. */
-static struct kfd_dev *kfd_acquired_dev(struct kfd_process *p, u32 gpu_id)
+struct kfd_dev *kfd_acquired_dev(struct kfd_process *p, u32 gpu_id)
 {
 	struct kfd_dev *dev = kfd_dev_by_id(gpu_id);
 
@@ -206,30 +194,11 @@ static struct kfd_dev *kfd_acquired_dev(struct kfd_process *p, u32 gpu_id)
 	return smp_load_acquire(&p->devices[dev->index].render) ? dev : ERR_PTR(-ENODEV);
 }
 
-int kfd_ioctl_alloc(struct kfd_process *p, void *data)
+int kfd_buffer_publish(struct kfd_process *p, struct kfd_buffer *buf, u64 *handle)
 {
-	struct kfd_ioctl_alloc_memory_of_gpu_args *args = data;
-	struct kfd_buffer *buf;
-	struct kfd_dev *dev;
-	u64 mmap_offset;
+	u32 gpu_id = buf->dev->gpu_id;
 	int id;
 
-	id = kfd_check_alloc(args);
-	if (id)
-		return id;
-	dev = kfd_acquired_dev(p, args->gpu_id);
-	if (IS_ERR(dev))
-		return PTR_ERR(dev);
-	buf = kfd_buffer_create(p, dev, args);
-	if (IS_ERR(buf))
-		return PTR_ERR(buf);
-
-	/* As long as nobody can name the buffer: with its handle, which can be guessed, it may be freed. */
-	mmap_offset = args->mmap_offset;
-	if (buf->bo)
-		mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
-	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
-		mmap_offset = kfd_doorbell_mmap_offset(dev);
 	mutex_lock(&p->lock);
 	id = idr_alloc(&p->buffers, buf, 1, KFD_MAX_BUFFERS, GFP_KERNEL);
 	mutex_unlock(&p->lock);
@@ -237,12 +206,49 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 		kfd_buffer_destroy(p, buf);
 		return -ENOMEM;
 	}
-	args->handle = (u64)args->gpu_id << 32 | id;
-	args->mmap_offset = mmap_offset;
+	*handle = (u64)gpu_id << 32 | id;
 	return 0;
 }
 
-static struct kfd_buffer *kfd_buffer_find(struct kfd_process *p, u64 handle)
+int kfd_ioctl_alloc(struct kfd_process *p, void *data)
+{
+	struct kfd_ioctl_alloc_memory_of_gpu_args *args = data;
+	u64 mmap_offset = args->mmap_offset;
+	struct kfd_buffer *buf;
+	struct kfd_dev *dev;
+	int ret;
+
+	ret = kfd_check_alloc(args);
+	if (ret)
+		return ret;
+	dev = kfd_acquired_dev(p, args->gpu_id);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	buf = kfd_buffer_create(p, dev, args->va_addr, args->size);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	buf->flags = args->flags;
+	buf->user_addr = args->mmap_offset;
+	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM)
+		buf->size /= 2;
+	ret = kfd_buffer_create_backing(p, buf);
+	if (ret) {
+		kfd_buffer_destroy(p, buf);
+		return ret;
+	}
+
+	/* As long as nobody can name the buffer: with its handle, which can be guessed, it may be freed. */
+	if (buf->bo)
+		mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
+	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
+		mmap_offset = kfd_doorbell_mmap_offset(dev);
+	ret = kfd_buffer_publish(p, buf, &args->handle);
+	if (!ret)
+		args->mmap_offset = mmap_offset;
+	return ret;
+}
+
+struct kfd_buffer *kfd_buffer_find(struct kfd_process *p, u64 handle)
 {
 	struct kfd_buffer *buf = idr_find(&p->buffers, lower_32_bits(handle));
 
@@ -330,11 +336,25 @@ struct klttm_bo *kfd_memory_get_gtt(struct kfd_process *p, u64 handle, u64 *size
 {
 	struct kfd_buffer *buf = kfd_buffer_find(p, handle);
 
-	if (!buf || !(buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_GTT))
+	if (!buf || !(buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_GTT) || buf->imported)
 		return ERR_PTR(-EINVAL);
 	klttm_bo_get(buf->bo);
 	*size = buf->size;
 	return buf->bo;
+}
+
+u64 kfd_memory_vram_bytes(struct kfd_process *p, struct kfd_dev *dev)
+{
+	struct kfd_buffer *buf;
+	u64 bytes = 0;
+	int id;
+
+	mutex_lock(&p->lock);
+	idr_for_each_entry(&p->buffers, buf, id)
+		if (buf->dev == dev && !buf->imported && buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM)
+			bytes += klttm_bo_vram_bytes(buf->bo);
+	mutex_unlock(&p->lock);
+	return bytes;
 }
 
 void kfd_memory_init(struct kfd_process *p)

@@ -13,6 +13,43 @@
 #define KFD_GPUVM_BASE	0x4000ull
 #define KFD_GPUVM_LIMIT	((1ull << 47) - 1)
 
+struct kfd_buffer {
+	struct interval_tree_node va;	/* page numbers; in p->buffer_tree */
+	struct kfd_dev *dev;
+	u32 flags;			/* KFD_IOC_ALLOC_MEM_FLAGS_* */
+	u32 mapped;			/* bit per GPU index */
+	bool imported;			/* the object is another owner's too */
+	struct klttm_bo *bo;		/* VRAM and GTT; else NULL */
+	u64 size;			/* bytes of backing: half of the VA for AQL_QUEUE_MEM */
+	u64 user_addr;			/* USERPTR: the CPU address */
+	struct file *render;		/* may mmap bo; borrowed from p->devices[] */
+};
+
+/* GPU @gpu_id, on which the process acquired its VM; ERR_PTR -EINVAL no such GPU, -ENODEV not acquired. No lock. */
+struct kfd_dev *kfd_acquired_dev(struct kfd_process *p, u32 gpu_id);
+/*
+ * A buffer without backing that owns [va, va + size), both whole pages inside the aperture. ERR_PTR: -EINVAL,
+ * -EADDRINUSE, -ENOMEM. It is nobody else's until kfd_buffer_publish(). Locking: takes svms->lock.
+ */
+struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev, u64 va, u64 size);
+/* Let the process's render file mmap buf->bo, until the buffer's end. 0 or what klttm_bo_allow() says. */
+int kfd_buffer_allow_mmap(struct kfd_process *p, struct kfd_buffer *buf);
+/*
+ * Give the buffer a handle. From then on it is anybody's: handles can be guessed. On -ENOMEM it is destroyed.
+ * Locking: takes p->lock.
+ */
+int kfd_buffer_publish(struct kfd_process *p, struct kfd_buffer *buf, u64 *handle);
+/* The buffer of a handle, NULL: none. Locking: p->lock held. */
+struct kfd_buffer *kfd_buffer_find(struct kfd_process *p, u64 handle);
+/* Undo kfd_buffer_create(), backing included. The buffer has no handle (any more). Context: may sleep. */
+void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf);
+
+/*
+ * Bytes of VRAM on @dev under buffers that the process allocated, as they lie now: evicted ones are elsewhere, imported
+ * ones their maker's. Locking: takes p->lock, and dma_resv of each.
+ */
+u64 kfd_memory_vram_bytes(struct kfd_process *p, struct kfd_dev *dev);
+
 void kfd_memory_init(struct kfd_process *p);
 /* Free every buffer, mapped or not. Context: teardown; no ioctl of the process runs. */
 void kfd_memory_fini(struct kfd_process *p);

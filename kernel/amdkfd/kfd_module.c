@@ -9,6 +9,7 @@
 
 #include "kfd_priv.h"
 #include "kfd_process.h"
+#include "kfd_procfs.h"
 
 bool kfd_enable_test_ioctls;
 module_param_named(enable_test_ioctls, kfd_enable_test_ioctls, bool, 0444);
@@ -27,6 +28,9 @@ static int __init kfd_init(void)
 	ret = kfd_topology_init();
 	if (ret)
 		goto out_chardev;
+	ret = kfd_procfs_init();
+	if (ret)
+		goto out_topology;
 	kfd_debugfs_init();
 	ret = kfd_test_init();
 	if (ret)
@@ -45,6 +49,8 @@ out_test:
 	kfd_test_fini();
 out_debugfs:
 	kfd_debugfs_fini();
+	kfd_procfs_fini();
+out_topology:
 	kfd_topology_fini();
 out_chardev:
 	kfd_chardev_fini();
@@ -61,6 +67,7 @@ static void __exit kfd_exit(void)
 	kfd_pci_fini();
 	kfd_test_fini();
 	kfd_debugfs_fini();
+	kfd_procfs_fini();
 	kfd_topology_fini();
 	kfd_chardev_fini();
 }
@@ -68,6 +75,7 @@ static void __exit kfd_exit(void)
 module_init(kfd_init);
 module_exit(kfd_exit);
 
+KCOMPAT_MODULE_IMPORT_NS(DMA_BUF);
 MODULE_DESCRIPTION("KFD interface, SVM and device-coherent memory of kfdlab's virtual GPU");
 MODULE_AUTHOR("kfdlab");
 MODULE_LICENSE("GPL");

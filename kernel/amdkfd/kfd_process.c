@@ -29,6 +29,7 @@
 #include "kfd_event.h"
 #include "kfd_memory.h"
 #include "kfd_process.h"
+#include "kfd_procfs.h"
 
 static DEFINE_MUTEX(kfd_processes_lock);	/* what follows but the count going down; files 0 <-> 1; dead */
 static LIST_HEAD(kfd_processes);		/* those nobody claimed for teardown, by serial */
@@ -70,6 +71,7 @@ static bool kfd_process_claim(struct kfd_process *p)
 /* Give back all a claimed process has. Context: no lock held, since it waits for the mmap_lock. */
 static void kfd_process_teardown(struct kfd_process *p)
 {
+	kfd_procfs_remove(p);
 	svm_range_list_fini(p);
 	kfd_event_fini(p);
 	kfd_memory_fini(p);
@@ -196,6 +198,8 @@ struct kfd_process *kfd_process_open(void)
 	p = kfd_process_get_locked(mm);
 	mutex_unlock(&kfd_processes_lock);
 	mmap_write_unlock(mm);
+	if (!IS_ERR(p))
+		kfd_procfs_add(p);
 	return p;
 }
 
@@ -273,8 +277,11 @@ void kfd_process_for_each(void (*fn)(struct kfd_process *p, void *arg), void *ar
 	mutex_unlock(&kfd_processes_lock);
 }
 
-/* The first process after number @after and up to @last, with a reference of its memory; NULL: there is none. */
-static struct kfd_process *kfd_process_next(u64 after, u64 last)
+/*
+ * The first process after number @after and up to @last, with a reference of its memory; NULL: there is none. *@mm, if
+ * it is wanted, is a user reference of its mm, or NULL when that is exiting.
+ */
+static struct kfd_process *kfd_process_next(u64 after, u64 last, struct mm_struct **mm)
 {
 	struct kfd_process *p, *found = NULL;
 
@@ -284,12 +291,36 @@ static struct kfd_process *kfd_process_next(u64 after, u64 last)
 			continue;
 		if (p->serial <= last) {
 			kref_get(&p->refs);
+			/* Listed, so its notifier is registered, which holds the structure. */
+			if (mm)
+				*mm = mmget_not_zero(p->notifier.mm) ? p->notifier.mm : NULL;
 			found = p;
 		}
 		break;
 	}
 	mutex_unlock(&kfd_processes_lock);
 	return found;
+}
+
+int kfd_process_for_each_mm(int (*fn)(struct kfd_process *p, struct mm_struct *mm, void *arg), void *arg)
+{
+	struct kfd_process *p;
+	struct mm_struct *mm;
+	u64 at = 0, last;
+	int ret = 0;
+
+	mutex_lock(&kfd_processes_lock);
+	last = kfd_process_serial;
+	mutex_unlock(&kfd_processes_lock);
+	while (!ret && (p = kfd_process_next(at, last, &mm))) {
+		at = p->serial;
+		if (mm) {
+			ret = fn(p, mm, arg);
+			mmput(mm);
+		}
+		kref_put(&p->refs, kfd_process_free);
+	}
+	return ret;
 }
 
 void kfd_process_flush_all(void)
@@ -300,7 +331,7 @@ void kfd_process_flush_all(void)
 	mutex_lock(&kfd_processes_lock);
 	last = kfd_process_serial;
 	mutex_unlock(&kfd_processes_lock);
-	while ((p = kfd_process_next(at, last))) {
+	while ((p = kfd_process_next(at, last, NULL))) {
 		at = p->serial;
 		svm_range_list_flush(p);
 		kref_put(&p->refs, kfd_process_free);

@@ -11,6 +11,7 @@
 #include "kfd_svm.h"
 
 struct kfd_event_table;
+struct kfd_procfs;
 struct drm_file;
 
 /* What a process has on one GPU. */
@@ -43,6 +44,7 @@ struct kfd_process {
 	struct kfd_process_device devices[KFD_MAX_GPUS];
 
 	struct svm_range_list svms;
+	struct kfd_procfs *procfs;	/* kfd_procfs.c, under its lock */
 	struct work_struct release_work;
 	struct list_head node;		/* kfd_processes, for debugfs and counts */
 };
@@ -54,6 +56,11 @@ void kfd_process_fini(void);
  * mmap_lock, nor flush.
  */
 void kfd_process_for_each(void (*fn)(struct kfd_process *p, void *arg), void *arg);
+/*
+ * fn for every live process whose mm is not exiting, with a user reference of it and no lock held, until fn answers
+ * something else than 0, which is returned. The process may be torn down meanwhile: svms.dying, read under svms.lock.
+ */
+int kfd_process_for_each_mm(int (*fn)(struct kfd_process *p, struct mm_struct *mm, void *arg), void *arg);
 /*
  * svm_range_list_flush() of every process there is at the call. Context: may sleep for as long as one of them keeps
  * its mmap_lock; no lock held.
