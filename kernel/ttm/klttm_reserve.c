@@ -29,8 +29,10 @@ struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes
 	klttm_flush(dev);
 	spin_lock(&dev->mm_lock);
 	ret = drm_mm_insert_node_generic(&dev->mm, &res->node, bytes >> PAGE_SHIFT, 1, 0, DRM_MM_INSERT_LOW);
-	if (!ret)
+	if (!ret) {
 		dev->vram_held += bytes;
+		dev->vram_reserved += bytes;
+	}
 	spin_unlock(&dev->mm_lock);
 	if (ret) {
 		kfree(res);
@@ -46,6 +48,7 @@ void klttm_vram_unreserve(struct klttm_reservation *res)
 
 	spin_lock(&dev->mm_lock);
 	dev->vram_held -= res->node.size << PAGE_SHIFT;
+	dev->vram_reserved -= res->node.size << PAGE_SHIFT;
 	drm_mm_remove_node(&res->node);
 	spin_unlock(&dev->mm_lock);
 	kfree(res);
