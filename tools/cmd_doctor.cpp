@@ -14,6 +14,7 @@
 #include "tools/host/paths.h"
 #include "tools/host/process.h"
 #include "tools/kernels/catalog.h"
+#include "tools/kernels/debug_build.h"
 #include "tools/kernels/module_build.h"
 #include "tools/kernels/package.h"
 #include "tools/vm/accelerator.h"
@@ -87,18 +88,35 @@ class Doctor {
       }
       one_kernel(cache.value(), entry.name, package.value());
     }
+    for (const DebugKernel& kernel : debug_kernels()) {
+      debug_kernel(cache.value(), kernel);
+    }
   }
 
   void one_kernel(const fs::path& cache, const std::string& name, const KernelPackage& package) {
     const std::string what = "kernel " + name;
     std::error_code ignored;
-    if (!fs::exists(headers_directory(package.release), ignored)) {
+    const ModuleTarget target = packaged_target(package.release);
+    if (!fs::exists(target.headers, ignored)) {
       bad(what, "no headers for " + package.release, "apt-get install linux-headers-" + package.release);
       return;
     }
     const std::string image = package_cached(cache, package) ? "in the cache" : "will be downloaded";
-    const std::string modules = modules_current(modules_directory(cache, package.release)) ? "built" : "will be built";
+    const std::string modules = modules_current(cache, target) ? "built" : "will be built";
     good(what, fmt::format("{}: image {}, modules {}", package.release, image, modules));
+  }
+
+  // Nothing ordinary needs one, so a missing one is no defect.
+  void debug_kernel(const fs::path& cache, const DebugKernel& kernel) {
+    const auto tree = locate_debug_tree(cache, kernel, {});
+    const std::string what = fmt::format("kernel {}", kernel.name);
+    if (!tree) {
+      good(what, fmt::format("not available: {}", tree.error().message));
+      return;
+    }
+    good(what, tree.value().built()
+                   ? fmt::format("{}: built", tree.value().source.version)
+                   : fmt::format("{}: not built; kfdlab build --kernel {}", tree.value().source.version, kernel.name));
   }
 
   void accelerator() {

@@ -157,7 +157,7 @@ int run_user_command(const UserCommand& command) {
 }
 
 void add_user_command_options(CLI::App& app, UserCommand& command) {
-  app.add_option("--kernel", command.kernel, "6.1 or 6.12 (default 6.12)");
+  app.add_option("--kernel", command.kernel, std::string(kKernelHelp) + " (default 6.12)");
   app.add_option("--rw", command.writable, "host directory the command may write; may be repeated")
       ->allow_extra_args(false);
   app.add_option("--env", command.env, "K=V to add to the environment; may be repeated")->allow_extra_args(false);

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/support/events.h"
+#include "tests/support/instrumented.h"
 
 namespace kfdlab {
 namespace {
@@ -64,7 +65,7 @@ std::uint64_t test_seed() { return number_from(events::kSeedVariable, 1); }
 
 std::chrono::seconds stress_time() { return std::chrono::seconds(number_from(events::kStressTimeVariable, 20)); }
 
-unsigned patience() { return under_tcg() ? 10 : 1; }
+unsigned patience() { return (under_tcg() ? 10 : 1) * (kernel_is_instrumented() ? kInstrumentedFactor : 1); }
 
 bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit * patience();

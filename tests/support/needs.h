@@ -35,7 +35,7 @@ namespace kfdlab {
 // --seed and --time of validate; 1 and 20 s when nobody said.
 [[nodiscard]] std::uint64_t test_seed();
 [[nodiscard]] std::chrono::seconds stress_time();
-// Factor for deadlines: 1, or 10 under emulation.
+// Factor for deadlines: 1, or 10 under emulation; four times that on a debug kernel.
 [[nodiscard]] unsigned patience();
 
 // Polls `condition` until it holds or `limit` times patience() has passed. True: it held.

@@ -8,6 +8,8 @@
 #include <algorithm>
 
 #include "tests/support/events.h"
+#include "tests/support/instrumented.h"
+#include "tools/judge/checkers.h"
 #include "tools/judge/controls.h"
 #include "tools/judge/expectations.h"
 #include "tools/judge/kernel_log.h"
@@ -96,7 +98,14 @@ class HereRun {
            std::find(options_.suites.begin(), options_.suites.end(), suite) != options_.suites.end();
   }
 
-  void done(bool controls, const std::string& error) { sink_.on_done(log_.summary, controls, error); }
+  void done(bool controls, const std::string& error) {
+    const bool lockdep_on = lockdep_is_on_here();
+    if (!lockdep_on) {
+      sink_.on_note("lockdep turned itself off; what ran after that was not watched by it");
+    }
+    const std::string trouble = checkers_trouble(log_.windows.gave_up(), lockdep_on, log_.summary.warnings);
+    sink_.on_done(log_.summary, controls, error.empty() ? trouble : error);
+  }
 
   void open_log() {
     auto reader = KmsgReader::open();
@@ -131,7 +140,8 @@ class HereRun {
     if (options_.test_limit.count() > 0) {
       return options_.test_limit;
     }
-    return options_.accel == "tcg" ? kEmulatedTestLimit : kTestLimit;
+    return (options_.accel == "tcg" ? kEmulatedTestLimit : kTestLimit) *
+           (kernel_is_instrumented() ? kInstrumentedFactor : 1);
   }
 
   [[nodiscard]] std::vector<std::string> environment() const {

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "tools/host/interrupt.h"
+
 namespace kfdlab::judge {
 
 Interrupt::Interrupt() {
@@ -45,6 +47,7 @@ void Interrupt::wait() {
     }
     const std::lock_guard lock(mutex_);
     signal_ = signo;
+    request_interrupt();
     for (Vm* vm : vms_) {
       vm->kill();
     }

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "tests/support/events.h"
+#include "tools/judge/checkers.h"
 
 namespace kfdlab::judge {
 namespace {
@@ -18,7 +19,7 @@ constexpr std::string_view kSplatEnd = "[ end trace";
 
 // Texts the kernel prints for defects (lib/dump_stack, kernel/panic, kernel/rcu, kernel/hung_task, kernel/locking,
 // mm/, lib/). Several of them are printed below warning level on some paths.
-constexpr std::array<std::string_view, 34> kDefects = {
+constexpr std::array<std::string_view, 47> kDefects = {
     "WARNING: ",
     "BUG: ",
     "kernel BUG at",
@@ -53,11 +54,29 @@ constexpr std::array<std::string_view, 34> kDefects = {
     "list_del corruption",
     "Bad page state",
     "Bad rss-counter state",
+    "INFO: possible ",
+    "INFO: trying to register non-static key",
+    "turning off the locking correctness validator",
+    "lockdep is turned off",
+    "DEBUG_LOCKS_WARN_ON",
+    "ODEBUG: ",
+    "workqueue lockup",
+    "page dumped because",
+    "BUG kmalloc-",
+    "Poison overwritten",
+    "Redzone overwritten",
+    "pagealloc: ",
+    "Memory leak detector disabled",
 };
+
+bool is_rule(std::string_view text, char mark) {
+  return text.size() > 8 && text.find_first_not_of(mark) == std::string_view::npos;
+}
 
 bool is_suspect(const KernelLine& line) { return line.level <= kWarningLevel || reports_defect(line.text); }
 
-// One report: a single line, or everything between "cut here" and "end trace".
+// One report: a single line, everything between "cut here" and "end trace", or from a line of "=====" to the next one
+// or to the first harmless line: so KASAN and lockdep report.
 struct Entry {
   std::string headline;
   std::vector<const KernelLine*> lines;
@@ -66,7 +85,18 @@ struct Entry {
 std::vector<Entry> group_entries(const std::vector<KernelLine>& lines) {
   std::vector<Entry> entries;
   bool in_splat = false;
+  bool in_report = false;
   for (const KernelLine& line : lines) {
+    if (in_report && is_suspect(line)) {
+      Entry& entry = entries.back();
+      if (entry.lines.size() == 1) {
+        entry.headline = line.text;
+      }
+      entry.lines.push_back(&line);
+      in_report = !is_rule(line.text, '=');
+      continue;
+    }
+    in_report = false;
     const bool starts = line.text.find(kSplatStart) != std::string::npos;
     if (in_splat && !starts) {
       Entry& entry = entries.back();
@@ -82,6 +112,7 @@ std::vector<Entry> group_entries(const std::vector<KernelLine>& lines) {
     }
     entries.push_back(Entry{line.text, {&line}});
     in_splat = starts;
+    in_report = is_rule(line.text, '=');
   }
   return entries;
 }
@@ -179,6 +210,11 @@ void LogWindows::add_to_current(KernelLine line) {
 }
 
 void LogWindows::feed(std::vector<KernelLine> lines) {
+  for (const KernelLine& line : lines) {
+    if (gave_up_.empty() && says_checker_gave_up(line.text)) {
+      gave_up_ = line.text;
+    }
+  }
   const std::string begin = std::string(events::kMarkPrefix) + events::kMarkBegin;
   const std::string end = std::string(events::kMarkPrefix) + events::kMarkEnd;
   for (KernelLine& line : lines) {

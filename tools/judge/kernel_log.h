@@ -44,8 +44,8 @@ struct LogVerdict {
   [[nodiscard]] bool clean() const { return unexpected.empty() && missing.empty(); }
 };
 
-// Judges the lines of one window. A report of many lines ("cut here" to "end trace") is one entry: it is expected as a
-// whole if any of its lines was declared.
+// Judges the lines of one window. A report of many lines ("cut here" to "end trace", or what KASAN or lockdep print
+// at once) is one entry: it is expected as a whole if any of its lines was declared.
 [[nodiscard]] LogVerdict judge_window(const std::vector<KernelLine>& lines, const std::vector<Declaration>& declared,
                                       const std::vector<AllowedLine>& allowed);
 
@@ -68,6 +68,8 @@ class LogWindows {
   [[nodiscard]] std::vector<KernelLine> take_window(const std::string& test);
   // What no take_window() asked for: lines that came late, or of tests nobody heard of.
   [[nodiscard]] std::vector<KernelLine> take_rest();
+  // The first line by which a checker of the kernel said that it gives up; empty: none did.
+  [[nodiscard]] const std::string& gave_up() const { return gave_up_; }
 
  private:
   struct Window {
@@ -79,7 +81,7 @@ class LogWindows {
   bool booting_ = true;
   bool ours_seen_ = false;
   bool mark_seen_ = false;
-  std::string current_;
+  std::string current_, gave_up_;
   std::vector<KernelLine> baseline_;
   std::vector<KernelLine> loading_;
   std::vector<Window> windows_;

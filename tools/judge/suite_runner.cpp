@@ -10,6 +10,7 @@
 
 #include "common/fd.h"
 #include "tests/support/events.h"
+#include "tools/judge/kmemleak.h"
 #include "tools/judge/suites.h"
 
 namespace kfdlab::judge {
@@ -296,6 +297,19 @@ void SuiteRunner::report_not_run(const std::string& reason) {
   remaining_.clear();
 }
 
+void SuiteRunner::judge_kmemleak(TestResult* test) {
+  const auto leaks = find_new_leaks([this] { sink_->on_alive(); });
+  if (!leaks.ok()) {
+    fail(test, leaks.error().message);
+    return;
+  }
+  for (const LeakedObject& object : leaks.value()) {
+    if (is_leak_of_ours(object)) {
+      fail(test, "kmemleak: " + describe_leak(object));
+    }
+  }
+}
+
 void SuiteRunner::report_end(const LeakSnapshot& before) {
   sink_->on_begin(run_.suite, kEndName);
   TestResult result{.suite = run_.suite, .name = kEndName};
@@ -311,6 +325,9 @@ void SuiteRunner::report_end(const LeakSnapshot& before) {
   }
   if (!leaks.empty()) {
     fail(&result, "the suite left behind: " + leaks);
+  }
+  if (run_.judges_kernel && kmemleak_available()) {
+    judge_kmemleak(&result);
   }
   log_->update();
   const std::vector<KernelLine> lines = log_->windows.take_rest();

@@ -75,6 +75,7 @@ class SuiteRunner : private SuiteObserver {
   void add_part(const nlohmann::json& event);
   void finish_running();
   void judge_log(const std::vector<KernelLine>& lines, const std::vector<Declaration>& declared, TestResult* test);
+  void judge_kmemleak(TestResult* test);
   void report(TestResult test);
   void report_not_run(const std::string& reason);
   void report_end(const LeakSnapshot& before);

@@ -324,7 +324,7 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
 }
 
 void add_validate_options(CLI::App& app, ValidateArguments& arguments) {
-  app.add_option("--kernel", arguments.kernels, "6.1, 6.12 or stock; may be repeated (default stock: both)")
+  app.add_option("--kernel", arguments.kernels, std::string(kKernelHelp) + "; may be repeated (default stock: both)")
       ->allow_extra_args(false);
   app.add_option("--suite", arguments.suites, "unit, gup, kfd, drm or control; may be repeated (default all)")
       ->allow_extra_args(false);

@@ -15,6 +15,8 @@ namespace {
 // Offsets in the setup header.
 constexpr std::size_t kSetupSectors = 0x1f1;
 constexpr std::size_t kMagic = 0x202;
+constexpr std::size_t kVersionPointer = 0x20e;  // counted from 0x200
+constexpr std::size_t kPointerBase = 0x200;
 constexpr std::size_t kPayloadOffset = 0x248;
 constexpr std::size_t kPayloadLength = 0x24c;
 constexpr std::size_t kHeaderEnd = 0x250;
@@ -34,7 +36,17 @@ const char* unpacker(std::string_view data) {
                        "7zXZ\0"sv)) {
     return "xz";
   }
+  if (data.starts_with("\x1f\x8b"sv)) {
+    return "gzip";
+  }
   return data.starts_with("\x28\xb5\x2f\xfd"sv) ? "zstd" : nullptr;
+}
+
+// The note by which QEMU finds the PVH entry (XEN_ELFNOTE_PHYS32_ENTRY): name and type, four-byte aligned.
+bool has_pvh_entry(std::string_view kernel) {
+  using namespace std::string_view_literals;
+  return kernel.find("\4\0\0\0\4\0\0\0\x12\0\0\0Xen\0"sv) != std::string_view::npos ||
+         kernel.find("\4\0\0\0\x8\0\0\0\x12\0\0\0Xen\0"sv) != std::string_view::npos;
 }
 
 bool unpack(const fs::path& image, const fs::path& target) {
@@ -57,7 +69,7 @@ bool unpack(const fs::path& image, const fs::path& target) {
          kernel.value().out.starts_with(
              "\x7f"
              "ELF") &&
-         write_file_atomically(target, kernel.value().out).ok();
+         has_pvh_entry(kernel.value().out) && write_file_atomically(target, kernel.value().out).ok();
 }
 
 }  // namespace
@@ -76,6 +88,24 @@ std::optional<KernelPayload> find_payload(std::string_view image) {
   const std::string_view whole = image.substr(begin, length);
   const std::size_t packed = length - sizeof(std::uint32_t);
   return KernelPayload{whole.substr(0, packed), load32(whole, packed)};
+}
+
+std::optional<std::string> image_release(std::string_view image) {
+  if (image.size() < kHeaderEnd || image.substr(kMagic, 4) != "HdrS") {
+    return std::nullopt;
+  }
+  std::uint16_t pointer = 0;
+  std::memcpy(&pointer, image.data() + kVersionPointer, sizeof(pointer));
+  const std::size_t begin = kPointerBase + pointer;
+  if (pointer == 0 || begin >= image.size()) {
+    return std::nullopt;
+  }
+  const std::string_view text = image.substr(begin);
+  const std::size_t end = text.find_first_of(std::string_view(" \0", 2));
+  if (end == 0 || end == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return std::string(text.substr(0, end));
 }
 
 fs::path unpacked_kernel(const fs::path& image, const fs::path& directory) {

@@ -19,8 +19,11 @@ struct KernelPayload {
 };
 [[nodiscard]] std::optional<KernelPayload> find_payload(std::string_view image);
 
+// uname -r of a bzImage: the first word of its version text (kernel_version in the setup header).
+[[nodiscard]] std::optional<std::string> image_release(std::string_view image);
+
 // The unpacked kernel of `image`, made in `directory` on first use; `image` itself when it cannot be unpacked
-// (unknown compression, tool not installed), which only costs time.
+// (unknown compression, tool not installed) or has no PVH entry, which only costs time.
 [[nodiscard]] std::filesystem::path unpacked_kernel(const std::filesystem::path& image,
                                                     const std::filesystem::path& directory);
 

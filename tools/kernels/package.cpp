@@ -59,24 +59,6 @@ Result<KernelPackage> ask_index(std::string_view metapackage) {
   return KernelPackage{*package, *version, package->substr(kImagePrefix.size())};
 }
 
-Result<fs::path> download(const fs::path& directory, const KernelPackage& package) {
-  std::vector<std::string> argv = {"apt-get", "download", package.package + "=" + package.version};
-  if (::geteuid() == 0) {
-    argv.insert(argv.end(), {"-o", "APT::Sandbox::User=root"});
-  }
-  const auto result = run_helper(argv, directory.string());
-  KFDLAB_TRY(result);
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().extension() == ".deb") {
-      return entry.path();
-    }
-  }
-  std::string reason = result.value().err.substr(0, result.value().err.find('\n'));
-  return Error{
-      fmt::format("cannot download {} {} ({}); connect to the package archive once, the cache serves later runs",
-                  package.package, package.version, reason)};
-}
-
 Status unpack(const fs::path& deb, const fs::path& target, const KernelPackage& package) {
   const auto unpacked = run_helper({"dpkg-deb", "-x", deb.string(), target.string()});
   KFDLAB_TRY(unpacked);
@@ -92,6 +74,24 @@ Status unpack(const fs::path& deb, const fs::path& target, const KernelPackage& 
 }
 
 }  // namespace
+
+Result<fs::path> download_package(const fs::path& directory, const std::string& package, const std::string& version) {
+  std::vector<std::string> argv = {"apt-get", "download", package + "=" + version};
+  if (::geteuid() == 0) {
+    argv.insert(argv.end(), {"-o", "APT::Sandbox::User=root"});
+  }
+  const auto result = run_helper(argv, directory.string());
+  KFDLAB_TRY(result);
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == ".deb") {
+      return entry.path();
+    }
+  }
+  std::string reason = result.value().err.substr(0, result.value().err.find('\n'));
+  return Error{
+      fmt::format("cannot download {} {} ({}); connect to the package archive once, the cache serves later runs",
+                  package, version, reason)};
+}
 
 std::optional<std::string> parse_depends(std::string_view output) {
   constexpr std::string_view kDepends = "Depends:";
@@ -150,10 +150,41 @@ Result<KernelPackage> resolve_metapackage(const fs::path& cache, std::string_vie
   return package;
 }
 
-fs::path package_directory(const fs::path& cache, const KernelPackage& package) {
-  std::string name = package.package + "_" + package.version;
+Result<std::string> candidate_version(const fs::path& cache, const std::string& package) {
+  std::error_code ignored;
+  fs::create_directories(cache / "kernels", ignored);
+  const fs::path memo = cache / "kernels" / (package + ".version");
+  const std::string stamp = index_stamp();
+  std::string last;
+  if (const auto text = read_file(memo); text.ok()) {
+    std::istringstream lines(text.value());
+    std::string first;
+    std::getline(lines, first);
+    lines >> last;
+    if (first == stamp && !last.empty()) {
+      return last;
+    }
+  }
+  const auto policy = run_helper({"apt-cache", "policy", package});
+  KFDLAB_TRY(policy);
+  if (const auto version = parse_policy(policy.value().out)) {
+    KFDLAB_TRY(write_file_atomically(memo, fmt::format("{}\n{}\n", stamp, *version)));
+    return *version;
+  }
+  if (!last.empty()) {
+    return last;
+  }
+  return Error{fmt::format("the package index does not know {}; run apt-get update, or add a source that has it",
+                           package)};
+}
+
+std::string cache_name(std::string name) {
   std::replace(name.begin(), name.end(), ':', '.');  // an epoch's colon separates 9p and mount options
-  return cache / "kernels" / name;
+  return name;
+}
+
+fs::path package_directory(const fs::path& cache, const KernelPackage& package) {
+  return cache / "kernels" / cache_name(package.package + "_" + package.version);
 }
 
 bool package_cached(const fs::path& cache, const KernelPackage& package) {
@@ -175,7 +206,7 @@ Result<fs::path> ensure_package(const fs::path& cache, const KernelPackage& pack
   }
   auto temporary = TemporaryDirectory::create(entry.parent_path());
   KFDLAB_TRY(temporary);
-  const auto deb = download(temporary.value().path(), package);
+  const auto deb = download_package(temporary.value().path(), package.package, package.version);
   KFDLAB_TRY(deb);
   const fs::path tree = temporary.value().path() / "tree";
   KFDLAB_TRY(unpack(deb.value(), tree, package));

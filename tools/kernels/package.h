@@ -29,6 +29,14 @@ struct KernelPackage {
 // The candidate version in the output of `apt-cache policy`.
 [[nodiscard]] std::optional<std::string> parse_policy(std::string_view output);
 
+// The version of any package that the index would install now; the last one known when the index does not know it.
+[[nodiscard]] Result<std::string> candidate_version(const std::filesystem::path& cache, const std::string& package);
+// Fetches a package file into `directory`, which holds no other; the path of the .deb.
+[[nodiscard]] Result<std::filesystem::path> download_package(const std::filesystem::path& directory,
+                                                             const std::string& package, const std::string& version);
+// A directory name for `name`.
+[[nodiscard]] std::string cache_name(std::string name);
+
 // Where the package's files are or would be: boot/vmlinuz-<release>, lib/modules/<release>.
 [[nodiscard]] std::filesystem::path package_directory(const std::filesystem::path& cache, const KernelPackage& package);
 [[nodiscard]] bool package_cached(const std::filesystem::path& cache, const KernelPackage& package);

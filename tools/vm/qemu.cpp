@@ -73,6 +73,20 @@ void add_share(Arguments& out, const std::string& tag, const std::filesystem::pa
   out.add("-device", fmt::format("virtio-9p-pci,fsdev={0},mount_tag={0}", tag));
 }
 
+// When the kernel complains that something does not go on. A blocked task is to be reported before the runner ends the
+// test (60 s, emulated 180 s, four times that on an instrumented kernel); a slow CPU is not to be called stuck.
+std::string watchdog_words(bool instrumented, bool emulated) {
+  const unsigned hung = (emulated ? 120 : 40) * (instrumented ? 3 : 1);
+  std::string line = fmt::format(
+      " sysctl.kernel.hung_task_timeout_secs={} sysctl.kernel.hung_task_check_interval_secs=10", hung);
+  if (emulated || instrumented) {
+    const unsigned factor = (emulated ? 2 : 1) * (instrumented ? 3 : 1);
+    line += fmt::format(" rcupdate.rcu_cpu_stall_timeout={} watchdog_thresh={} workqueue.watchdog_thresh={}",
+                        std::min(30 * factor, 300u), std::min(10 * factor, 60u), 30 * factor);
+  }
+  return line;
+}
+
 }  // namespace
 
 std::string writable_tag(std::size_t index) { return fmt::format("rw{}", index); }
@@ -86,6 +100,11 @@ std::string kernel_command_line(const VmOptions& options, const std::string& acc
   if (accelerator == "tcg") {
     // Emulated CPUs leak nothing worth the price; the clock is as stable as QEMU's.
     line += " mitigations=off tsc=reliable no_timer_check nmi_watchdog=0 rcupdate.rcu_expedited=1 cryptomgr.notests";
+  }
+  line += watchdog_words(options.kernel.instrumented, accelerator == "tcg");
+  if (options.kernel.instrumented) {
+    // Every KASAN report, not only the first.
+    line += " kasan_multi_shot";
   }
   if (options.machine == "q35-iommu") {
     line += " intel_iommu=on";

@@ -37,6 +37,7 @@ constexpr auto kSysRqDeadline = 5s;
 constexpr auto kNmiDeadlineMs = 5000;
 constexpr auto kListDeadline = 10s;
 constexpr auto kPowerOffDeadlineMs = 10000;
+constexpr int kInstrumentedFactor = 4;  // how much slower a debug kernel boots and stops
 
 // The two ends of a stream between QEMU (qemu, closed here once it runs) and us.
 struct SocketPair {
@@ -201,12 +202,13 @@ Error VmImpl::ended(const std::string& when) const {
 Status VmImpl::await_agent() {
   channel_ = std::make_unique<AgentChannel>(std::move(agent_.ours), qemu_.pidfd());
   Frame hello;
-  switch (channel_->await(Type::Hello, options_.boot_timeout, hello)) {
+  const auto limit = options_.boot_timeout * (options_.kernel.instrumented ? kInstrumentedFactor : 1);
+  switch (channel_->await(Type::Hello, limit, hello)) {
     case AgentChannel::Outcome::VmEnded:
       return ended("while it booted");
     case AgentChannel::Outcome::TimedOut:
       dump_and_kill();
-      return Error{fmt::format("the VM did not boot within {} s; its console is in {}", options_.boot_timeout.count(),
+      return Error{fmt::format("the VM did not boot within {} s; its console is in {}", limit.count(),
                                console_log_.string())};
     case AgentChannel::Outcome::Interrupted:
       return Error{"interrupted"};
@@ -314,11 +316,12 @@ Status VmImpl::shutdown() {
   }
   channel_->send(Type::PowerOff);
   static_cast<void>(channel_->pump());
-  if (qemu_.wait_for(kPowerOffDeadlineMs)) {
+  const int limit_ms = kPowerOffDeadlineMs * (options_.kernel.instrumented ? kInstrumentedFactor : 1);
+  if (qemu_.wait_for(limit_ms)) {
     return ok_status();
   }
   qemu_.signal(SIGKILL);
-  return Error{fmt::format("the VM did not power off within {} s; its console is in {}", kPowerOffDeadlineMs / 1000,
+  return Error{fmt::format("the VM did not power off within {} s; its console is in {}", limit_ms / 1000,
                            console_log_.string())};
 }
 

@@ -59,16 +59,39 @@ TEST_F(KernelImageTest, RefusesWhatIsNoImageOrIsCutShort) {
   }
 }
 
+// The note that says where a PVH guest starts: sizes of name and value, type, name.
+std::string pvh_note() { return {"\4\0\0\0\x8\0\0\0\x12\0\0\0Xen\0", 16}; }
+
 TEST_F(KernelImageTest, UnpacksOnceAndKeepsTheBits) {
-  const std::string kernel = std::string("\x7f") + "ELF" + std::string(100000, 'k');
+  const std::string kernel = std::string("\x7f") + "ELF" + std::string(100000, 'k') + pvh_note();
   const auto plain = file("plain", kernel);
-  const auto packed = run_helper({"xz", "-c", plain.string()});
+  for (const char* program : {"xz", "gzip", "zstd"}) {
+    const auto packed = run_helper({program, "-c", plain.string()});
+    ASSERT_TRUE(packed.ok());
+    const auto cache = directory_->path() / (std::string("cache-") + program);
+    const auto image = file("vmlinuz", image_with(packed.value().out, static_cast<std::uint32_t>(kernel.size())));
+    const auto first = unpacked_kernel(image, cache);
+    EXPECT_EQ(first, cache / "vmlinux");
+    EXPECT_EQ(read_file(first).value(), kernel);
+    EXPECT_EQ(unpacked_kernel("/no/such/image", cache), first);
+  }
+}
+
+TEST_F(KernelImageTest, LeavesAKernelWithoutPvhEntryInItsImage) {
+  const std::string kernel = std::string("\x7f") + "ELF" + std::string(1000, 'k');
+  const auto packed = run_helper({"xz", "-c", file("plain", kernel).string()});
   ASSERT_TRUE(packed.ok());
   const auto image = file("vmlinuz", image_with(packed.value().out, static_cast<std::uint32_t>(kernel.size())));
-  const auto first = unpacked_kernel(image, directory_->path() / "cache");
-  EXPECT_EQ(first, directory_->path() / "cache" / "vmlinux");
-  EXPECT_EQ(read_file(first).value(), kernel);
-  EXPECT_EQ(unpacked_kernel("/no/such/image", directory_->path() / "cache"), first);
+  EXPECT_EQ(unpacked_kernel(image, directory_->path() / "cache"), image);
+}
+
+TEST_F(KernelImageTest, ReadsTheReleaseFromTheSetupHeader) {
+  std::string image = image_with("x", 1);
+  EXPECT_FALSE(image_release(image));  // no version text
+  image[0x20e] = '\x90';               // 0x290
+  image.replace(0x290, 27, "6.12.1-mine (a@b) #1 SMP\0\0", 26);
+  EXPECT_EQ(image_release(image), "6.12.1-mine");
+  EXPECT_FALSE(image_release("no image"));
 }
 
 TEST_F(KernelImageTest, FallsBackToTheImageItself) {
