@@ -74,6 +74,13 @@ Result<TestDevice::Evicted> TestDevice::evict(std::uint32_t gpu_id) const {
   return Evicted{request.moved, request.stayed};
 }
 
+int TestDevice::reserve(std::uint32_t gpu_id, std::uint64_t bytes) const {
+  kfdlab_test_reserve request{};
+  request.gpu_id = gpu_id;
+  request.bytes = bytes;
+  return raw(KFDLAB_TEST_RESERVE, &request);
+}
+
 Result<PinCounts> read_pin_counts() {
   // The written value is ignored; any write makes the kernel fold.
   if (!(std::ofstream("/proc/sys/vm/stat_refresh") << 1 << std::flush)) {

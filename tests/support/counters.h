@@ -33,6 +33,9 @@ class TestDevice {
   // Evict every SVM page of the GPU, of all processes.
   [[nodiscard]] Result<Evicted> evict(std::uint32_t gpu_id) const;
 
+  // Take free VRAM away until this object goes: what is left fills quickly. errno.
+  [[nodiscard]] int reserve(std::uint32_t gpu_id, std::uint64_t bytes) const;
+
   // errno of the ioctl, 0 for success.
   [[nodiscard]] int raw(unsigned long request, void* argument) const;
 

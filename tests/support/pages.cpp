@@ -161,9 +161,14 @@ PageCensus PageOracle::census(const void* start, std::size_t npages) const {
 
 PageHome PageOracle::home(const void* page) const { return classify(entries(page, 1).front()); }
 
-std::uint64_t PageOracle::frame(const void* page) const {
-  const std::uint64_t entry = entries(page, 1).front();
-  return (entry & kPresent) != 0 ? entry & kFrameMask : 0;
+std::uint64_t PageOracle::frame(const void* page) const { return frames(page, 1).front(); }
+
+std::vector<std::uint64_t> PageOracle::frames(const void* start, std::size_t npages) const {
+  std::vector<std::uint64_t> frames = entries(start, npages);
+  for (std::uint64_t& entry : frames) {
+    entry = (entry & kPresent) != 0 ? entry & kFrameMask : 0;
+  }
+  return frames;
 }
 
 std::optional<std::size_t> numa_maps_pages(const void* mapping) {

@@ -56,6 +56,8 @@ class PageOracle {
   [[nodiscard]] PageHome home(const void* page) const;
   // The page frame, 0 without a present PTE.
   [[nodiscard]] std::uint64_t frame(const void* page) const;
+  // The same for a run of pages, by one read.
+  [[nodiscard]] std::vector<std::uint64_t> frames(const void* start, std::size_t npages) const;
 
   [[nodiscard]] const std::vector<FrameRange>& vram() const { return vram_; }
 
