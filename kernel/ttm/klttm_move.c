@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TTM's callbacks. The rule they keep: an eviction does not fail. TTM prints an error line for each that does,
- * without limit, and on 6.1 also gives up looking for room. So SVM objects are emptied in evict_flags(), where
- * sleeping is allowed and nothing has been decided yet, and TTM is then asked to throw the rest away; pages
- * that somebody holds stay behind in an orphaned block. Plain objects are copied to RAM, and are not offered
- * for eviction while RAM is short, the only reason why that could fail.
+ * TTM's callbacks. The rule they keep: an eviction does not fail half way. TTM prints an error line for each that
+ * does, without limit, and on 6.1 also gives up looking for room. So what can fail is done in evict_flags(), where
+ * sleeping is allowed and nothing has been decided yet. SVM objects are emptied there, and TTM is then asked to throw
+ * the rest away; pages that somebody holds stay behind in an orphaned block. Plain objects get their RAM there and
+ * are copied by move(). An object that cannot leave now stays where it is (klttm_alloc.c).
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include <drm/amdgpu_drm.h>
 
 #include "klttm_priv.h"
 
-/* RAM left free when plain objects are evicted, on top of their size. */
-#define KLTTM_RAM_RESERVE_PAGES	(SZ_16M >> PAGE_SHIFT)
-
-static struct ttm_tt *klttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags)
+struct ttm_tt *klttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags)
 {
 	struct klttm_bo *bo = to_klttm_bo(tbo);
 	struct ttm_tt *tt;
@@ -37,7 +35,7 @@ static struct ttm_tt *klttm_tt_create(struct ttm_buffer_object *tbo, u32 page_fl
 	return tt;
 }
 
-static void klttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
+void klttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 {
 	/* Only the embedded one has no page array. */
 	if (!tt->pages)
@@ -47,44 +45,47 @@ static void klttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 }
 
 /* The owner does not need the contents back (AMDGPU_GEM_CREATE_DISCARDABLE), and wants the object in VRAM only. */
-static bool klttm_bo_is_discardable(const struct klttm_bo *bo)
+bool klttm_bo_is_discardable(const struct klttm_bo *bo)
 {
 	return bo->create_flags & AMDGPU_GEM_CREATE_DISCARDABLE &&
 	       READ_ONCE(bo->allowed_domains) == AMDGPU_GEM_DOMAIN_VRAM;
 }
 
-/* Context: 6.1 holds the LRU spinlock. */
+/* Eviction and swap-out ask. Context: 6.1 holds the LRU spinlock. */
 static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct ttm_place *place)
 {
 	struct klttm_bo *bo = to_klttm_bo(tbo);
+	struct klttm_device *dev = bo->dev;
 
 	if (!ttm_bo_eviction_valuable(tbo, place))
 		return false;
-	/* From RAM to RAM nothing is gained, unless somebody asked for it (debugfs). */
-	if (tbo->resource->mem_type == TTM_PL_TT)
-		return READ_ONCE(bo->dev->evict_all) == current;
-	if (bo->svm || bo->dev->dying || tbo->resource->mem_type != TTM_PL_VRAM)
+	if (dev->dying)
 		return true;
+	if (tbo->resource->mem_type != TTM_PL_VRAM)
+		return klttm_swap_valuable(dev, tbo);
+	/* 6.1 waits for the GPU interruptibly whatever it is told, so what is busy would end the search. */
+	if (signal_pending(current) && !dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
+		return false;
 	if (klttm_bo_is_discardable(bo))
 		return true;
-	return si_mem_available() > (long)(tbo->base.size >> PAGE_SHIFT) + KLTTM_RAM_RESERVE_PAGES;
+	return !klttm_ram_short(dev) && klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
 }
 
 /* Context: may sleep, dma_resv held. */
 static void klttm_evict_flags(struct ttm_buffer_object *tbo, struct ttm_placement *placement)
 {
 	static const struct ttm_place system = { .mem_type = TTM_PL_SYSTEM };
+	static const struct ttm_place nowhere = { .mem_type = KLTTM_PL_NOWHERE };
 	struct klttm_bo *bo = to_klttm_bo(tbo);
 	struct klttm_device *dev = bo->dev;
+	bool from_vram = tbo->resource->mem_type == TTM_PL_VRAM;
 
-	if (klttm_evict_all_stops(bo)) {
-		kcompat_ttm_placement_set(placement, &system, 1);
+	if (klttm_evict_all_stops(bo) || (from_vram && !dev->dying && klttm_ready_to_leave(bo))) {
+		kcompat_ttm_placement_set(placement, &nowhere, 1);
 		return;
 	}
-	if (tbo->resource->mem_type == TTM_PL_VRAM)
+	if (from_vram)
 		atomic64_inc(&dev->evictions);
-	if (bo->svm && !dev->dying)
-		dev->ops->evict_block(dev->owner, to_klttm_block(tbo->resource));
 	if (bo->svm || dev->dying)
 		kcompat_ttm_placement_set(placement, NULL, 0);
 	else
@@ -116,6 +117,20 @@ static bool klttm_tt_has_contents(const struct ttm_tt *tt)
 	return tt && (tt->page_flags & (TTM_TT_FLAG_PRIV_POPULATED | TTM_TT_FLAG_SWAPPED));
 }
 
+/*
+ * Wait until nobody works on the object. TTM gives up after 15 s, and an eviction that ends so is an error in the log;
+ * but a fence ends by itself, one of ours with the reset of the device at the latest.
+ */
+static int klttm_wait_for_users(struct ttm_buffer_object *tbo, struct ttm_operation_ctx *ctx)
+{
+	int ret;
+
+	do {
+		ret = ttm_bo_wait_ctx(tbo, ctx);
+	} while (ret == -EBUSY && !ctx->no_wait_gpu);
+	return ret;
+}
+
 static int klttm_move(struct ttm_buffer_object *tbo, bool evict, struct ttm_operation_ctx *ctx,
 		      struct ttm_resource *new_mem, struct ttm_place *hop)
 {
@@ -126,14 +141,13 @@ static int klttm_move(struct ttm_buffer_object *tbo, bool evict, struct ttm_oper
 	struct klttm_block *block;
 	int ret;
 
-	if (evict && klttm_evict_all_stops(bo))
-		return -ERESTARTSYS;
-	/* Who works on the object is done with it first. */
-	ret = ttm_bo_wait_ctx(tbo, ctx);
-	if (ret)
-		return ret;
+	if (from_vram || to_vram) {
+		ret = klttm_wait_for_users(tbo, ctx);
+		if (ret)
+			return ret;
+	}
 	klttm_prime_moved(bo);
-	/* SVM pages carry their own contents; RAM to RAM keeps its pages. */
+	/* SVM pages carry their own contents; RAM to RAM keeps its pages, whoever works on them. */
 	if (bo->svm || (!from_vram && !to_vram)) {
 		ttm_bo_move_null(tbo, new_mem);
 		return 0;
@@ -174,6 +188,9 @@ static int klttm_io_mem_reserve(struct ttm_device *bdev, struct ttm_resource *me
 const struct ttm_device_funcs klttm_ttm_funcs = {
 	.ttm_tt_create = klttm_tt_create,
 	.ttm_tt_destroy = klttm_tt_destroy,
+	.ttm_tt_populate = klttm_tt_populate,
+	.ttm_tt_unpopulate = klttm_tt_unpopulate,
+	.swap_notify = klttm_swap_notify,
 	.eviction_valuable = klttm_eviction_valuable,
 	.evict_flags = klttm_evict_flags,
 	.move = klttm_move,
