@@ -193,9 +193,12 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = kfd_pagemap_init(dev);
 	if (ret)
 		goto err_ring;
-	ret = create_ttm(dev);
+	ret = svm_evict_init(dev);
 	if (ret)
 		goto err_pagemap;
+	ret = create_ttm(dev);
+	if (ret)
+		goto err_evict;
 	kfd_devs[dev->index] = dev;
 	pci_set_drvdata(pdev, dev);
 	ret = kfd_topology_add_gpu(dev);
@@ -210,6 +213,8 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 err_ttm:
 	kfd_devs[dev->index] = NULL;
 	klttm_device_destroy(dev->ttm);
+err_evict:
+	svm_evict_fini(dev);
 err_pagemap:
 	kfd_pagemap_fini(dev);
 err_ring:
@@ -253,6 +258,7 @@ static void kfd_pci_remove(struct pci_dev *pdev)
 	kfd_topology_remove_gpu(dev);
 	kfd_devs[dev->index] = NULL;
 	klttm_device_destroy(dev->ttm);
+	svm_evict_fini(dev);
 	kfd_pagemap_fini(dev);
 	kfd_ring_fini(dev);
 	pci_clear_master(pdev);

@@ -89,6 +89,7 @@ struct kfd_dev {
 	struct klttm_device *ttm;
 	struct dev_pagemap pgmap;
 	bool pgmap_registered;
+	struct svm_evictor *evictor;		/* svm_evict.c */
 
 	struct kfd_counters counters;
 	DECLARE_BITMAP(doorbells, KFD_DOORBELL_SLICES);	/* slices taken; kfd_doorbell.c */

@@ -74,7 +74,10 @@ int svm_ioctl(struct kfd_process *p, u32 op, u64 start, u64 size, u32 nattr,
  */
 unsigned long svm_evict_all(struct kfd_dev *dev, unsigned long *stayed);
 /* klttm_ops.evict_block; owner is the struct kfd_dev */
-void svm_evict_block(void *owner, struct klttm_block *block);
+int svm_evict_block(void *owner, struct klttm_block *block);
+/* What evictions of a GPU need beforehand; before its TTM device is made, and after that is gone. */
+int svm_evict_init(struct kfd_dev *dev);
+void svm_evict_fini(struct kfd_dev *dev);
 
 /*
  * For klttm_set_block_release(): a block created by SVM is gone, with the reference it held of its

@@ -4,10 +4,15 @@
  * works for pages of a process that is gone and of forked children, and it cannot deadlock with an
  * evictor that holds its own mmap lock. A page somebody holds stays; its block stays busy until
  * page_free.
+ *
+ * A block goes in parts, two at a time: while the device copies one, the next is collected. RAM for
+ * a part is there before its first page is unmapped, so nobody waits for a page of it while RAM is
+ * looked for.
  */
 #include <linux/delay.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
+#include <linux/slab.h>
 
 #include "kfd_smi.h"
 #include "kfd_trace.h"
@@ -18,119 +23,273 @@
  * VRAM.
  */
 #define SVM_EVICT_ATTEMPTS	3
+/* Half a MiB: enough to hide the way to the device and back behind the next part. */
+#define SVM_EVICT_PART		128ul
+/* Pages of a part that may be missing before the rest is not asked for. */
+#define SVM_EVICT_MISSES	16
+
+struct svm_evict_part {
+	struct svm_batch batch;
+	bool under_way;
+};
 
 /*
  * Eviction happens when memory is short, so its arrays are there beforehand; one eviction at a time
- * in exchange. Lock order: dma_resv > svm_evict_lock > what migrate_device_range() takes.
+ * on each GPU in exchange. Lock order: dma_resv > lock > what migrate_device_range() takes.
  */
-static struct svm_batch svm_evict_batch;
-static DEFINE_MUTEX(svm_evict_lock);
+struct svm_evictor {
+	struct mutex lock;
+	struct svm_evict_part parts[2];
+};
+
+/* One block on its way. */
+struct svm_eviction {
+	struct kfd_dev *dev;
+	struct klttm_block *block;
+	bool held_too;			/* try pages that look held: a look may be wrong */
+	struct svm_moved once;		/* of this attempt */
+	unsigned long no_ram;		/* of this attempt: pages that could go, but RAM could not be had */
+	unsigned long moved;
+	bool told;
+	struct kfd_smi_migration event;
+};
+
+int svm_evict_init(struct kfd_dev *dev)
+{
+	dev->evictor = kvzalloc(sizeof(*dev->evictor), GFP_KERNEL);
+	if (!dev->evictor)
+		return -ENOMEM;
+	mutex_init(&dev->evictor->lock);
+	return 0;
+}
+
+void svm_evict_fini(struct kfd_dev *dev)
+{
+	kvfree(dev->evictor);
+}
+
+static struct page *svm_block_page(const struct svm_eviction *ev, unsigned long i)
+{
+	return kfd_vram_page(ev->dev, klttm_block_first_page(ev->block) + i);
+}
+
+static unsigned long svm_block_pages_in_use(const struct svm_eviction *ev)
+{
+	unsigned long i, n = 0;
+
+	for (i = 0; i < klttm_block_npages(ev->block); i++)
+		n += page_count(svm_block_page(ev, i)) != 0;
+	return n;
+}
 
 /*
- * What is about to move, for SMI. All that is known is page frames, so the place is where the pages were first touched
- * (page->index), as far as they are of anonymous mappings, and the process is the one that brought them to VRAM.
+ * Each mapping of a device page holds one reference, and nothing of the kernel another one: a page
+ * with more is held by somebody. One look, which may be outdated at once.
  */
-static void svm_evict_event(struct kfd_dev *dev, struct klttm_block *block, const struct svm_batch *batch,
-			    struct kfd_smi_migration *event)
+static bool svm_page_may_leave(const struct svm_eviction *ev, struct page *page)
+{
+	int refs = page_count(page);
+
+	return refs && (ev->held_too || refs == atomic_read(&page->_mapcount) + 1);
+}
+
+/* ---- SMI ---- */
+
+/*
+ * What is about to move, once for a block. All that is known is page frames, so the place is where
+ * the pages were first touched (page->index), as far as they are of anonymous mappings, and the
+ * process is the one that brought them to VRAM.
+ */
+static void svm_evict_tell(struct svm_eviction *ev)
 {
 	unsigned long i, first = ULONG_MAX, last = 0;
 
-	for (i = 0; i < batch->npages; i++) {
-		struct page *page = migrate_pfn_to_page(batch->src[i]);
+	if (ev->told)
+		return;
+	ev->told = true;
+	for (i = 0; i < klttm_block_npages(ev->block); i++) {
+		struct page *page = svm_block_page(ev, i);
 
-		if (!batch->dst[i] || !page)
+		if (!page_count(page))
 			continue;
 		first = min(first, page->index);
 		last = max(last, page->index);
 	}
-	*event = (struct kfd_smi_migration){
-		.pid = svm_account_tgid(svm_block_account(block)),
-		.from = dev,
+	ev->event = (struct kfd_smi_migration){
+		.pid = svm_account_tgid(svm_block_account(ev->block)),
+		.from = ev->dev,
 		.start = first,
 		.npages = last - first + 1,
 		.prefetch_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
 		.preferred_loc = KFD_IOCTL_SVM_LOCATION_UNDEFINED,
 		.trigger = KFD_MIGRATE_TRIGGER_TTM_EVICTION,
 	};
+	kfd_smi_migrate_start(&ev->event);
 }
 
-static struct svm_moved svm_evict_once(struct kfd_dev *dev, struct klttm_block *block)
+/* ---- a part ---- */
+
+/*
+ * Up to @n pages of RAM, linked by page->lru. Whoever wants the VRAM can do without; no process is
+ * killed for it. Once RAM was looked for in vain, only what lies about is taken.
+ */
+static void svm_take_ram(struct list_head *pages, unsigned long n)
 {
-	unsigned long pfn = page_to_pfn(kfd_vram_page(dev, klttm_block_first_page(block)));
-	struct svm_batch *batch = &svm_evict_batch;
-	struct kfd_smi_migration event;
-	struct svm_moved count;
-	unsigned long i;
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	unsigned int misses = 0;
 
-	lockdep_assert_held(&svm_evict_lock);
-	svm_batch_reset(batch, dev, svm_block_exec(block), klttm_block_npages(block));
-	migrate_device_range(batch->src, pfn, batch->npages);
-	for (i = 0; i < batch->npages; i++) {
-		struct page *page;
+	while (n && misses < SVM_EVICT_MISSES) {
+		struct page *page = alloc_page(gfp);
 
+		if (!page) {
+			gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
+			misses++;
+			continue;
+		}
+		list_add_tail(&page->lru, pages);
+		n--;
+	}
+}
+
+static struct page *svm_pop_ram(struct list_head *pages)
+{
+	struct page *page = list_first_entry_or_null(pages, struct page, lru);
+
+	if (page)
+		list_del(&page->lru);
+	return page;
+}
+
+/* Lock and unmap the pages of [first, first + npages) of the block that may leave, run by run. */
+static void svm_part_collect(const struct svm_eviction *ev, struct svm_batch *batch,
+			     unsigned long first)
+{
+	unsigned long i, end;
+
+	for (i = 0; i < batch->npages; i = end + 1) {
+		for (end = i; end < batch->npages; end++)
+			if (!svm_page_may_leave(ev, svm_block_page(ev, first + end)))
+				break;
+		if (end > i)
+			migrate_device_range(batch->src + i,
+					     page_to_pfn(svm_block_page(ev, first + i)), end - i);
+	}
+}
+
+static void svm_part_begin(struct svm_eviction *ev, struct svm_evict_part *part,
+			   unsigned long first, unsigned long npages)
+{
+	struct svm_batch *batch = &part->batch;
+	unsigned long i, wanted = 0;
+	LIST_HEAD(ram);
+	struct page *page;
+
+	part->under_way = false;
+	for (i = 0; i < npages; i++)
+		wanted += svm_page_may_leave(ev, svm_block_page(ev, first + i));
+	if (!wanted)
+		return;
+	svm_take_ram(&ram, wanted);
+	if (list_empty(&ram)) {
+		ev->no_ram += wanted;
+		return;
+	}
+
+	svm_batch_reset(batch, ev->dev, svm_block_exec(ev->block), npages);
+	svm_part_collect(ev, batch, first);
+	for (i = 0; i < npages; i++) {
 		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
-		/* Whoever wants the VRAM can do without; no process is to be killed for it. */
-		page = alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
-		if (!page)
+		page = svm_pop_ram(&ram);
+		if (!page) {
+			ev->no_ram++;
 			continue;
+		}
 		lock_page(page);
 		svm_batch_add(batch, i, page);
 	}
-	if (batch->nruns) {
-		svm_evict_event(dev, block, batch, &event);
-		kfd_smi_migrate_start(&event);
-		svm_batch_submit(batch);
+	while ((page = svm_pop_ram(&ram)))
+		__free_page(page);
+	part->under_way = true;
+	if (!batch->nruns)
+		return;
+	svm_evict_tell(ev);
+	svm_batch_submit(batch);
+}
+
+static void svm_part_end(struct svm_eviction *ev, struct svm_evict_part *part)
+{
+	struct svm_batch *batch = &part->batch;
+	struct svm_moved count;
+
+	if (!part->under_way)
+		return;
+	if (batch->nruns)
 		svm_batch_wait(batch);
-	}
 	migrate_device_pages(batch->src, batch->dst, batch->npages);
 	count = svm_batch_settle(batch, KFD_PAGE_TO_RAM_EVICT);
 	migrate_device_finalize(batch->src, batch->dst, batch->npages);
-	if (batch->nruns)
-		kfd_smi_migrate_end(&event);
-	return count;
+	part->under_way = false;
+	ev->once.moved += count.moved;
+	ev->once.failed += count.failed;
 }
 
-static unsigned long svm_block_pages_in_use(struct kfd_dev *dev, struct klttm_block *block)
+/* ---- a block ---- */
+
+static void svm_evict_once(struct svm_eviction *ev, struct svm_evictor *evictor)
 {
-	unsigned long i, n = 0, first = klttm_block_first_page(block);
+	unsigned long at, npages = klttm_block_npages(ev->block);
+	unsigned int turn = 0;
 
-	for (i = 0; i < klttm_block_npages(block); i++)
-		n += page_count(kfd_vram_page(dev, first + i)) != 0;
-	return n;
-}
-
-static struct svm_moved svm_evict_pages(struct kfd_dev *dev, struct klttm_block *block)
-{
-	struct svm_moved total = {}, once;
-	unsigned int attempt;
-
-	if (WARN_ON_ONCE(klttm_block_npages(block) > SVM_BATCH_PAGES))
-		return total;
-	mutex_lock(&svm_evict_lock);
-	for (attempt = 0; attempt < SVM_EVICT_ATTEMPTS; attempt++) {
-		if (attempt)
-			usleep_range(50, 200);
-		once = svm_evict_once(dev, block);
-		total.moved += once.moved;
-		total.failed = svm_block_pages_in_use(dev, block);
-		if (!total.failed)
-			break;
+	lockdep_assert_held(&evictor->lock);
+	ev->once = (struct svm_moved){};
+	ev->no_ram = 0;
+	for (at = 0; at < npages; at += SVM_EVICT_PART) {
+		svm_part_begin(ev, &evictor->parts[turn], at, min(SVM_EVICT_PART, npages - at));
+		turn ^= 1;
+		svm_part_end(ev, &evictor->parts[turn]);
 	}
-	mutex_unlock(&svm_evict_lock);
-
-	atomic64_add(total.moved, &dev->counters.pages_to_ram_evict);
-	atomic64_add(once.failed, &dev->counters.pages_failed);
-	trace_kfdlab_migrate(dev->gpu_id, false, KFD_TRIGGER_EVICT, 0, total.moved, once.failed);
-	return total;
+	svm_part_end(ev, &evictor->parts[turn ^ 1]);
+	ev->moved += ev->once.moved;
 }
 
-void svm_evict_block(void *owner, struct klttm_block *block)
+/* Returns how many pages stayed. */
+static unsigned long svm_evict_pages(struct svm_eviction *ev)
 {
-	struct kfd_dev *dev = owner;
-	struct svm_moved count = svm_evict_pages(dev, block);
+	bool orphan = klttm_block_is_orphan(ev->block);
+	unsigned int attempt, attempts = orphan ? 1 : SVM_EVICT_ATTEMPTS;
+	struct kfd_dev *dev = ev->dev;
+	unsigned long left = 0;
 
-	trace_kfdlab_evict(dev->gpu_id, klttm_block_first_page(block), count.moved, count.failed);
+	mutex_lock(&dev->evictor->lock);
+	for (attempt = 1; attempt <= attempts; attempt++) {
+		/* An orphan is asked again and again, so that has to be cheap. */
+		ev->held_too = attempt == 1 && !orphan;
+		svm_evict_once(ev, dev->evictor);
+		left = svm_block_pages_in_use(ev);
+		if (!left || (ev->no_ram && !ev->once.moved))
+			break;
+		if (attempt < attempts)
+			usleep_range(50, 200);
+	}
+	mutex_unlock(&dev->evictor->lock);
+
+	if (ev->told)
+		kfd_smi_migrate_end(&ev->event);
+	atomic64_add(ev->moved, &dev->counters.pages_to_ram_evict);
+	atomic64_add(ev->once.failed, &dev->counters.pages_failed);
+	trace_kfdlab_migrate(dev->gpu_id, false, KFD_TRIGGER_EVICT, 0, ev->moved,
+			     ev->once.failed);
+	return left;
+}
+
+int svm_evict_block(void *owner, struct klttm_block *block)
+{
+	struct svm_eviction ev = { .dev = owner, .block = block };
+	unsigned long stayed = svm_evict_pages(&ev);
+
+	trace_kfdlab_evict(ev.dev->gpu_id, klttm_block_first_page(block), ev.moved, stayed);
+	return stayed && ev.no_ram ? -ENOMEM : 0;
 }
 
 struct svm_evict_all {
@@ -141,10 +300,10 @@ struct svm_evict_all {
 static void svm_evict_one(struct klttm_block *block, void *arg)
 {
 	struct svm_evict_all *all = arg;
-	struct svm_moved count = svm_evict_pages(all->dev, block);
+	struct svm_eviction ev = { .dev = all->dev, .block = block };
 
-	all->count.moved += count.moved;
-	all->count.failed += count.failed;
+	all->count.failed += svm_evict_pages(&ev);
+	all->count.moved += ev.moved;
 }
 
 unsigned long svm_evict_all(struct kfd_dev *dev, unsigned long *stayed)
@@ -155,4 +314,16 @@ unsigned long svm_evict_all(struct kfd_dev *dev, unsigned long *stayed)
 	trace_kfdlab_evict(dev->gpu_id, 0, all.count.moved, all.count.failed);
 	*stayed = all.count.failed;
 	return all.count.moved;
+}
+
+/* ---- use ---- */
+
+void svm_page_used(struct page *page, struct klttm_block **last)
+{
+	struct klttm_block *block = page->zone_device_data;
+
+	if (block == *last)
+		return;
+	*last = block;
+	klttm_svm_block_touch(block);
 }

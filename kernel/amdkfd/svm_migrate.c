@@ -99,6 +99,7 @@ static unsigned long svm_count_held(const struct svm_mover *mover, const struct 
 	const struct svm_batch *batch = &chunk->batch;
 	struct page *pages[32];
 	unsigned long i = 0, n, held = 0;
+	struct klttm_block *used = NULL;
 	int got, k;
 
 	while (i < batch->npages) {
@@ -112,6 +113,8 @@ static unsigned long svm_count_held(const struct svm_mover *mover, const struct 
 		got = get_user_pages_fast_only(chunk->vma.start + (i << PAGE_SHIFT), n, 0, pages);
 		for (k = 0; k < got; k++) {
 			held += svm_left_held(mover, pages[k]);
+			if (mover->to && kfd_page_dev(pages[k]) == mover->to)
+				svm_page_used(pages[k], &used);
 			put_page(pages[k]);
 		}
 		/* It stops at the first entry without a page. */
@@ -353,7 +356,7 @@ static void svm_move_vma(struct svm_mover *mover, struct vm_area_struct *vma, un
 	/* Before any page is locked. */
 	if (kfd_smi_listened(KFD_SMI_EVENT_MIGRATE_START))
 		mover->event.preferred_loc = svm_preferred_location(mover->process, mover->event.start);
-	while (addr < end && !mover->full) {
+	while (addr < end && !mover->full && !fatal_signal_pending(current)) {
 		unsigned long next = min(end, ALIGN(addr + 1, SVM_BATCH_BYTES));
 		struct svm_chunk *chunk = &mover->chunks[turn];
 		bool begun = svm_chunk_begin(mover, chunk, vma, addr, next);

@@ -105,6 +105,14 @@ void svm_mover_destroy(struct svm_mover *mover);
 void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start,
 		  unsigned long end, u32 location);
 
+/* svm_evict.c */
+
+/*
+ * @page, a device page that the caller references, is wanted where it is: its block leaves VRAM last. *last is
+ * the block of the call before, NULL at first, so that a walk touches each block once. Any process context.
+ */
+void svm_page_used(struct page *page, struct klttm_block **last);
+
 /* svm_account.c */
 
 struct svm_account *svm_account_create(pid_t tgid);

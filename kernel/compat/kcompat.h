@@ -99,6 +99,26 @@
 
 /* ---- memory management ---- */
 
+/*
+ * follow_pfn() became follow_pfnmap_start() and _end(), for it gave a frame out of the lock that kept it. 6.12,
+ * 6da8e9634bb7 and b1b46751671b. The shim tells the frame as of the call. Needs <linux/mm.h>; mmap_lock is held.
+ */
+#if KCOMPAT_SINCE(6, 12)
+#define KCOMPAT_HAVE_FOLLOW_PFNMAP	1
+#define kcompat_follow_pfn(v, addr, pfnp) ({					\
+	struct follow_pfnmap_args args_ = { .vma = (v), .address = (addr) };	\
+	int ret_ = follow_pfnmap_start(&args_);					\
+										\
+	if (!ret_) {								\
+		*(pfnp) = args_.pfn;						\
+		follow_pfnmap_end(&args_);					\
+	}									\
+	ret_;									\
+})
+#else
+#define kcompat_follow_pfn(v, addr, pfnp)	follow_pfn(v, addr, pfnp)
+#endif
+
 /* vm_area_struct.vm_flags is read-only. 6.3, bc292ab00f6c. Needs <linux/mm.h>; for a VMA in mmap(). */
 #if KCOMPAT_SINCE(6, 3)
 #define KCOMPAT_HAVE_VM_FLAGS_SET	1
@@ -121,6 +141,14 @@
  */
 #if KCOMPAT_SINCE(6, 3)
 #define KCOMPAT_HAVE_PIN_UNLOCKED_LONGTERM	1
+#endif
+
+/*
+ * Shrinkers are allocated by the kernel (shrinker_alloc(), shrinker_register()), not embedded. 6.7, c42d50aefd17 and
+ * the commits behind it.
+ */
+#if KCOMPAT_SINCE(6, 7)
+#define KCOMPAT_HAVE_SHRINKER_ALLOC	1
 #endif
 
 /* ---- driver core ---- */

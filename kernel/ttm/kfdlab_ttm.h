@@ -61,10 +61,12 @@ struct klttm_ops {
 	void (*copy)(void *owner, u64 dst_phys, u64 src_phys, u64 bytes);
 	/*
 	 * Move the SVM pages of @block back to RAM by page frame. Pages somebody holds stay; the block then becomes
-	 * an orphan, and is tried again when an allocation finds no room. Locking: the object's dma_resv is held
-	 * (none for an orphan), and the caller of klttm_svm_block_create() may hold any mmap lock: take none.
+	 * an orphan, and is tried again when an allocation finds no room. -ENOMEM: RAM for some pages could not be
+	 * had; then the block is no orphan but stays in the LRU with the pages that are left. Locking: the object's
+	 * dma_resv is held (none for an orphan), and the caller of klttm_svm_block_create() may hold any mmap lock:
+	 * take none.
 	 */
-	void (*evict_block)(void *owner, struct klttm_block *block);
+	int (*evict_block)(void *owner, struct klttm_block *block);
 	/*
 	 * Queue @sub behind everything queued before. Never fails: without a device it is done with -ECANCELED. Called
 	 * while others wait for a fence that depends on it: waits for nothing but the device, allocates nothing.
@@ -88,15 +90,21 @@ int klttm_device_render_minor(const struct klttm_device *dev);
 /*
  * SVM blocks: a buffer object of @npages (1..512) VRAM pages in TTM's LRU whose pages become device-coherent
  * pages. Returns with one page reference held for the caller (drop with klttm_page_put()); ERR_PTR(-ENOSPC)
- * when no room could be made. @priv is the caller's cookie (klttm_block_priv()). Context: may sleep, no
+ * when no room could be made, ERR_PTR(-ERESTARTSYS) when a fatal signal came. @priv is the caller's cookie (klttm_block_priv()). Context: may sleep, no
  * dma_resv held; mmap lock may be held. A run of 512 pages is 2 MiB aligned when VRAM allows.
  * The pages are one contiguous run, so a smaller block may fit where a larger one does not. They are not
  * cleared. evict_block may be called for the block as soon as it exists, before this returns.
  */
 struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv);
+/*
+ * Pages of the block were used: it is the most recently used object of its GPU from now on. Never waits; does nothing
+ * when the object is busy being evicted. Context: process, a page of the block or the block is referenced.
+ */
+void klttm_svm_block_touch(struct klttm_block *block);
 void *klttm_block_priv(const struct klttm_block *block);
 unsigned long klttm_block_first_page(const struct klttm_block *block);	/* page index from vram_base */
 unsigned long klttm_block_npages(const struct klttm_block *block);
+bool klttm_block_is_orphan(struct klttm_block *block);
 /* One reference per device page in use. _put: any context, hard irq included; the release itself is deferred. */
 void klttm_page_get(struct klttm_block *block);
 void klttm_page_put(struct klttm_block *block);
@@ -174,6 +182,7 @@ struct klttm_stats {
 	u64 gtt_used;
 	u64 buffer_objects;
 	u64 evictions;
+	u64 swapouts;		/* objects written to swap space */
 };
 void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats);
 /* Bytes of VRAM the object occupies now: all or none. Context: may sleep, no dma_resv held. */

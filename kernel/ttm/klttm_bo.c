@@ -109,7 +109,6 @@ static void klttm_bo_setup(struct klttm_bo *bo, struct klttm_device *dev,
 			   const struct klttm_bo_params *params)
 {
 	bo->dev = dev;
-	bo->committed_to = params->committed_to;
 	bo->svm = params->svm;
 	bo->foreign = params->foreign;
 	bo->create_flags = params->flags;
@@ -117,14 +116,15 @@ static void klttm_bo_setup(struct klttm_bo *bo, struct klttm_device *dev,
 	bo->allowed_domains = params->domains;
 	if (params->domains == AMDGPU_GEM_DOMAIN_VRAM && !(params->flags & AMDGPU_GEM_CREATE_DISCARDABLE))
 		bo->allowed_domains |= AMDGPU_GEM_DOMAIN_GTT;
-	bo->tbo.priority = params->svm || params->flags & AMDGPU_GEM_CREATE_DISCARDABLE ?
-			   KLTTM_PRIORITY_SVM : KLTTM_PRIORITY_PLAIN;
+	bo->tbo.priority = params->flags & AMDGPU_GEM_CREATE_DISCARDABLE ? KLTTM_PRIORITY_DISCARDABLE :
+			   KLTTM_PRIORITY_NORMAL;
 	bo->tbo.base.funcs = &klttm_gem_funcs;
 	drm_gem_private_object_init(dev->ddev, &bo->tbo.base, params->size);
 	atomic64_inc(&dev->buffer_objects);
 }
 
-struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_params *params)
+/* One attempt. Locking: alloc_lock. */
+static struct klttm_bo *klttm_bo_try(struct klttm_device *dev, const struct klttm_bo_params *params)
 {
 	enum ttm_bo_type type = params->svm ? ttm_bo_type_kernel :
 				params->foreign ? ttm_bo_type_sg : ttm_bo_type_device;
@@ -135,21 +135,11 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 	int ret;
 
 	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
-	if (!bo) {
-		if (params->committed_to)
-			atomic64_sub(params->size, params->committed_to);
+	if (!bo)
 		return ERR_PTR(-ENOMEM);
-	}
 	klttm_bo_setup(bo, dev, params);
 	kcompat_ttm_placement_set(&placement, places, klttm_domain_places(params->domains, places));
 
-	mutex_lock(&dev->alloc_lock);
-	if (dev->dying) {
-		mutex_unlock(&dev->alloc_lock);
-		klttm_bo_destroy(&bo->tbo);
-		return ERR_PTR(-ENODEV);
-	}
-	dev->retry_orphans = true;
 	if (params->resv)
 		dma_resv_lock(params->resv, NULL);
 	/* On failure TTM calls klttm_bo_destroy(). */
@@ -157,8 +147,27 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 				   NULL, params->resv, klttm_bo_destroy);
 	if (ret && params->resv)
 		dma_resv_unlock(params->resv);
-	mutex_unlock(&dev->alloc_lock);
-	return ret ? ERR_PTR(ret) : bo;
+	if (ret == -EBUSY)
+		ret = -ENOSPC;
+	return ret ? ERR_PTR(klttm_alloc_error(ret)) : bo;
+}
+
+struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_params *params)
+{
+	int ret = klttm_alloc_begin(dev, !params->svm);
+	struct klttm_bo *bo = ERR_PTR(ret);
+
+	if (!ret) {
+		bo = klttm_bo_try(dev, params);
+		if (PTR_ERR(bo) == -ENOMEM && klttm_alloc_last_resort(dev))
+			bo = klttm_bo_try(dev, params);
+		klttm_alloc_end(dev);
+	}
+	if (!IS_ERR(bo))
+		bo->committed_to = params->committed_to;
+	else if (params->committed_to)
+		atomic64_sub(params->size, params->committed_to);
+	return bo;
 }
 
 struct klttm_bo *klttm_bo_create(struct klttm_device *dev, u64 size, u32 domain, bool cpu_access)

@@ -24,7 +24,9 @@ static void klttm_device_release(struct drm_device *ddev, void *data)
 	struct klttm_device *dev = data;
 
 	klttm_cs_device_fini(dev);
+	klttm_swap_fini(dev);
 	klttm_flush(dev);
+	klttm_alloc_fini(dev);
 	klttm_gtt_fini(dev);
 	klttm_vram_fini(dev);
 	ttm_device_fini(&dev->bdev);
@@ -35,7 +37,6 @@ static int klttm_device_init(struct klttm_device *dev, struct device *parent)
 {
 	int ret;
 
-	mutex_init(&dev->alloc_lock);
 	klttm_svm_init(dev);
 	dev->wq = alloc_workqueue("kfdlab_ttm", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!dev->wq)
@@ -49,7 +50,9 @@ static int klttm_device_init(struct klttm_device *dev, struct device *parent)
 		goto err_cs;
 	klttm_vram_init(dev);
 	klttm_gtt_init(dev);
-	return drmm_add_action_or_reset(dev->ddev, klttm_device_release, dev);
+	klttm_alloc_init(dev);
+	ret = drmm_add_action_or_reset(dev->ddev, klttm_device_release, dev);
+	return ret ?: klttm_swap_init(dev);
 
 err_cs:
 	klttm_cs_device_fini(dev);
@@ -141,6 +144,7 @@ void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats)
 	stats->gtt_used = ttm_resource_manager_usage(&dev->gtt_man);
 	stats->buffer_objects = atomic64_read(&dev->buffer_objects);
 	stats->evictions = atomic64_read(&dev->evictions);
+	stats->swapouts = atomic64_read(&dev->swapouts);
 }
 EXPORT_SYMBOL_GPL(klttm_get_stats);
 

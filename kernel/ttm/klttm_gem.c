@@ -241,7 +241,7 @@ static int klttm_bo_place(struct klttm_bo *bo, u32 domains, struct ttm_operation
 	struct ttm_placement placement = {};
 
 	kcompat_ttm_placement_set(&placement, places, klttm_domain_places(domains, places));
-	return ttm_bo_validate(&bo->tbo, &placement, ctx);
+	return klttm_alloc_error(ttm_bo_validate(&bo->tbo, &placement, ctx));
 }
 
 int klttm_bo_validate(struct klttm_bo *bo, struct ttm_operation_ctx *ctx)
@@ -256,6 +256,7 @@ int klttm_bo_validate(struct klttm_bo *bo, struct ttm_operation_ctx *ctx)
 	if (bo->foreign || bo->tbo.pin_count)
 		return 0;
 	dev->retry_orphans = true;
+	dev->interruptible = ctx->interruptible;
 	ret = klttm_bo_place(bo, bo->preferred_domains, ctx);
 	if ((ret == -ENOMEM || ret == -ENOSPC) && bo->allowed_domains != bo->preferred_domains)
 		ret = klttm_bo_place(bo, bo->allowed_domains, ctx);

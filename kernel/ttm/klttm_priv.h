@@ -6,6 +6,7 @@
  *   klttm_vram     VRAM manager, blocks          klttm_move   TTM's callbacks: move, evict
  *   klttm_svm      SVM blocks, orphans           klttm_mmap   CPU mappings through the render node
  *   klttm_gtt      GTT (RAM) manager             klttm_drm    DRM driver, ioctl table
+ *   klttm_swap     RAM of objects, swap-out      klttm_alloc  one thread at a time makes room
  *   klttm_gem      GEM ioctls, placement         klttm_info   AMDGPU_INFO
  *   klttm_va       GPU address space of a file   klttm_file   open files, what each holds, fdinfo
  *   klttm_userptr  user memory as an object      klttm_prime  dma-buf export and import
@@ -49,15 +50,19 @@ struct klttm_file;
 struct klttm_userptr;
 struct seq_file;
 
-/* TTM evicts objects of a lower priority first: SVM, whose pages have a place in RAM, before plain objects. */
-#define KLTTM_PRIORITY_SVM	0
-#define KLTTM_PRIORITY_PLAIN	1
+/* TTM evicts objects of a lower priority first, and within one priority the least recently used. */
+#define KLTTM_PRIORITY_DISCARDABLE	0
+#define KLTTM_PRIORITY_NORMAL		1
+
+/* A memory type without memory: where evict_flags() sends an object that must stay where it is (klttm_alloc.c). */
+#define KLTTM_PL_NOWHERE	TTM_PL_PRIV
 
 struct klttm_device {
 	struct drm_device *ddev;	/* owns this struct (drmm) */
 	struct ttm_device bdev;
 	struct ttm_resource_manager vram_man;
 	struct ttm_resource_manager gtt_man;
+	struct ttm_resource_manager nowhere_man;
 	struct klttm_config config;
 	const struct klttm_ops *ops;	/* not called once dying is set */
 	void *owner;
@@ -69,7 +74,13 @@ struct klttm_device {
 	 */
 	struct mutex alloc_lock;
 	bool dying;			/* alloc_lock: destroy began, contents no longer matter */
+	bool interruptible;		/* alloc_lock: this allocation may be interrupted by any signal */
 	bool retry_orphans;		/* alloc_lock: this allocation has not looked at the orphans yet */
+	/*
+	 * RAM for something that was to leave VRAM could not be had at this time (jiffies, never 0); 0: not
+	 * lately. Nothing is evicted for a moment, since each attempt costs a search for RAM. Any lock or none.
+	 */
+	unsigned long no_ram_since;
 
 	spinlock_t mm_lock;		/* mm, vram_held, vram_reserved */
 	struct drm_mm mm;		/* in pages from vram_base */
@@ -92,6 +103,10 @@ struct klttm_device {
 	struct work_struct reap_work;
 
 	struct klttm_cs_device cs;	/* command submission */
+
+	atomic64_t ram_pages;		/* of objects in RAM, swapped out ones not */
+	atomic64_t swapouts;		/* objects */
+	struct klttm_shrinker *shrinker;
 
 	atomic64_t vram_committed;	/* bytes of plain objects created for VRAM, at most vram_size */
 	atomic64_t buffer_objects;
@@ -183,8 +198,42 @@ void klttm_svm_block_evicted(struct klttm_block *block);
 void klttm_svm_block_idle(struct klttm_block *block);
 /* The block is about to be freed. Context: reap work. */
 void klttm_svm_block_forget(struct klttm_block *block);
-/* Ask the owner once more to empty orphans, a bounded number of them. Locking: alloc_lock. */
-void klttm_svm_retry_orphans(struct klttm_device *dev);
+/* Ask the owner once more to empty orphans, at most @limit of them. Locking: alloc_lock. */
+void klttm_svm_retry_orphans(struct klttm_device *dev, u64 limit);
+u64 klttm_svm_orphans(struct klttm_device *dev);
+
+/* klttm_alloc.c */
+/*
+ * Everything that may make room goes between these two, so that one thread of a GPU does it at a time. -ENODEV: the
+ * GPU is going; -ERESTARTSYS: a signal came, any if @interruptible, else a fatal one. Locking: takes alloc_lock, so
+ * call it before any dma_resv is taken.
+ */
+int klttm_alloc_begin(struct klttm_device *dev, bool interruptible);
+void klttm_alloc_end(struct klttm_device *dev);
+/*
+ * What a failed ttm_bo_init_reserved() or ttm_bo_validate() means: TTM's -ERESTARTSYS also stands for an eviction that
+ * we refused. -ENOMEM: no room, or no RAM for what should leave; -ERESTARTSYS: a signal is pending.
+ */
+int klttm_alloc_error(int ret);
+/* Try all orphans and wait for everything that is being released. True: something came free. Locking: alloc_lock. */
+bool klttm_alloc_last_resort(struct klttm_device *dev);
+/* Before an object leaves VRAM: idle, and RAM for it at hand. Else 0 is not returned. Locking: dma_resv. */
+int klttm_ready_to_leave(struct klttm_bo *bo);
+/* RAM for an object of so many pages may be had without hurting anybody. Any context. */
+bool klttm_ram_for(u64 npages);
+/* RAM was looked for in vain just now. Any context. */
+bool klttm_ram_short(struct klttm_device *dev);
+void klttm_alloc_init(struct klttm_device *dev);
+void klttm_alloc_fini(struct klttm_device *dev);
+
+/* klttm_swap.c */
+int klttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt, struct ttm_operation_ctx *ctx);
+void klttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt);
+void klttm_swap_notify(struct ttm_buffer_object *tbo);
+/* May an object in RAM be swapped out? Context: 6.1 holds the LRU spinlock. */
+bool klttm_swap_valuable(struct klttm_device *dev, struct ttm_buffer_object *tbo);
+int klttm_swap_init(struct klttm_device *dev);
+void klttm_swap_fini(struct klttm_device *dev);
 
 /* klttm_gtt.c */
 void klttm_gtt_init(struct klttm_device *dev);
@@ -316,6 +365,9 @@ void klttm_debugfs_init(struct drm_minor *minor);
 bool klttm_evict_all_stops(struct klttm_bo *bo);
 
 /* klttm_move.c */
+struct ttm_tt *klttm_tt_create(struct ttm_buffer_object *tbo, u32 page_flags);
+void klttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt);
+bool klttm_bo_is_discardable(const struct klttm_bo *bo);
 extern const struct ttm_device_funcs klttm_ttm_funcs;
 
 /* klttm_mmap.c */

@@ -7,12 +7,11 @@
  * page comes back, or when TTM evicts the object first; in the second case the block is an orphan until its
  * last page is back. Whoever takes block->bo under svm_lock drops the object's reference, so it happens once.
  */
+#include <linux/sched/signal.h>
+
 #include <drm/amdgpu_drm.h>
 
 #include "klttm_priv.h"
-
-/* Orphans tried again per allocation under pressure: they are usually held by long pins, so few succeed. */
-#define KLTTM_ORPHAN_RETRIES	32
 
 void klttm_svm_init(struct klttm_device *dev)
 {
@@ -32,7 +31,7 @@ struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned lo
 	params.size = (u64)npages << PAGE_SHIFT;
 	bo = klttm_bo_alloc(dev, &params);
 	if (IS_ERR(bo))
-		/* TTM says -ENOMEM when it could not make room. */
+		/* That is what no room is called. */
 		return PTR_ERR(bo) == -ENOMEM ? ERR_PTR(-ENOSPC) : ERR_CAST(bo);
 
 	block = to_klttm_block(bo->tbo.resource);
@@ -47,6 +46,28 @@ struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned lo
 	return block;
 }
 EXPORT_SYMBOL_GPL(klttm_svm_block_create);
+
+void klttm_svm_block_touch(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+	struct klttm_bo *bo;
+
+	spin_lock(&dev->svm_lock);
+	bo = block->bo;
+	if (bo)
+		ttm_bo_get(&bo->tbo);
+	spin_unlock(&dev->svm_lock);
+	if (!bo)
+		return;
+	if (dma_resv_trylock(bo->tbo.base.resv)) {
+		spin_lock(&dev->bdev.lru_lock);
+		ttm_bo_move_to_lru_tail(&bo->tbo);
+		spin_unlock(&dev->bdev.lru_lock);
+		dma_resv_unlock(bo->tbo.base.resv);
+	}
+	ttm_bo_put(&bo->tbo);
+}
+EXPORT_SYMBOL_GPL(klttm_svm_block_touch);
 
 void *klttm_block_priv(const struct klttm_block *block)
 {
@@ -65,6 +86,17 @@ unsigned long klttm_block_npages(const struct klttm_block *block)
 	return block->node.size;
 }
 EXPORT_SYMBOL_GPL(klttm_block_npages);
+
+bool klttm_block_is_orphan(struct klttm_block *block)
+{
+	bool orphan;
+
+	spin_lock(&block->dev->svm_lock);
+	orphan = !list_empty(&block->orphan_link);
+	spin_unlock(&block->dev->svm_lock);
+	return orphan;
+}
+EXPORT_SYMBOL_GPL(klttm_block_is_orphan);
 
 void klttm_page_get(struct klttm_block *block)
 {
@@ -169,15 +201,22 @@ void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_
 }
 EXPORT_SYMBOL_GPL(klttm_for_each_svm_block);
 
-void klttm_svm_retry_orphans(struct klttm_device *dev)
+u64 klttm_svm_orphans(struct klttm_device *dev)
 {
-	struct klttm_block *block;
-	u64 tries;
+	u64 count;
 
 	spin_lock(&dev->svm_lock);
-	tries = min_t(u64, dev->orphan_blocks, KLTTM_ORPHAN_RETRIES);
+	count = dev->orphan_blocks;
 	spin_unlock(&dev->svm_lock);
-	while (tries--) {
+	return count;
+}
+
+void klttm_svm_retry_orphans(struct klttm_device *dev, u64 limit)
+{
+	u64 tries = min(klttm_svm_orphans(dev), limit);
+	struct klttm_block *block;
+
+	while (tries-- && !fatal_signal_pending(current)) {
 		spin_lock(&dev->svm_lock);
 		/* An orphan's pages hold a reference, so getting one cannot fail. */
 		block = list_first_entry_or_null(&dev->orphans, struct klttm_block, orphan_link);
@@ -188,7 +227,9 @@ void klttm_svm_retry_orphans(struct klttm_device *dev)
 		spin_unlock(&dev->svm_lock);
 		if (!block)
 			return;
-		dev->ops->evict_block(dev->owner, block);
+		if (dev->ops->evict_block(dev->owner, block) == -ENOMEM)
+			tries = 0;
 		klttm_block_put(block);
+		cond_resched();
 	}
 }

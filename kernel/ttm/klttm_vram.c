@@ -4,7 +4,7 @@
  *
  * Invariant: the drm_mm node of a block is removed when the last reference to the block is gone and not
  * before. TTM's free() drops one reference only, so VRAM that an SVM page still uses is never handed out again.
- * The removal happens on the device's workqueue; an allocation that finds no room waits for that work first.
+ * The removal happens on the device's workqueue, or in an allocation that finds no room, whoever comes first.
  */
 #include <linux/slab.h>
 
@@ -14,6 +14,8 @@
 
 /* Blocks of at least this many pages start on a multiple of it when VRAM allows: room for a huge GPU entry. */
 #define KLTTM_HUGE_PAGES	(SZ_2M >> PAGE_SHIFT)
+/* Orphans tried again per allocation under pressure, before others are evicted for it. */
+#define KLTTM_ORPHAN_RETRIES	8
 
 static struct klttm_device *man_to_klttm_device(struct ttm_resource_manager *man)
 {
@@ -47,9 +49,9 @@ static void klttm_block_free(struct klttm_block *block)
 	kfree(block);
 }
 
-static void klttm_reap(struct work_struct *work)
+/* Any thread may do it, and several at once: each block is taken off a list by one of them. */
+static void klttm_reap(struct klttm_device *dev)
 {
-	struct klttm_device *dev = container_of(work, struct klttm_device, reap_work);
 	struct klttm_block *block, *next;
 
 	/* An idle block usually dies here and then shows up in the second list. */
@@ -61,6 +63,22 @@ static void klttm_reap(struct work_struct *work)
 		klttm_block_free(block);
 		cond_resched();
 	}
+}
+
+static void klttm_reap_work(struct work_struct *work)
+{
+	klttm_reap(container_of(work, struct klttm_device, reap_work));
+}
+
+/*
+ * What was released until now is free on return. Mostly there is no need to wait for the work to be scheduled: what
+ * it would do is done here, unless it has begun.
+ */
+static void klttm_reap_now(struct klttm_device *dev)
+{
+	klttm_reap(dev);
+	if (work_busy(&dev->reap_work) & WORK_BUSY_RUNNING)
+		flush_work(&dev->reap_work);
 }
 
 static int klttm_vram_insert(struct klttm_device *dev, struct klttm_block *block, u64 npages, u64 align)
@@ -100,13 +118,13 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 
 	ret = klttm_vram_insert(dev, block, npages, align);
 	if (ret == -ENOSPC) {
-		flush_work(&dev->reap_work);
+		klttm_reap_now(dev);
 		ret = klttm_vram_insert(dev, block, npages, align);
 	}
 	if (ret == -ENOSPC && dev->retry_orphans) {
 		dev->retry_orphans = false;
-		klttm_svm_retry_orphans(dev);
-		flush_work(&dev->reap_work);
+		klttm_svm_retry_orphans(dev, KLTTM_ORPHAN_RETRIES);
+		klttm_reap_now(dev);
 		ret = klttm_vram_insert(dev, block, npages, align);
 	}
 	if (ret) {
@@ -151,7 +169,7 @@ void klttm_vram_init(struct klttm_device *dev)
 	drm_mm_init(&dev->mm, 0, dev->config.vram_size >> PAGE_SHIFT);
 	init_llist_head(&dev->idle);
 	init_llist_head(&dev->dead);
-	INIT_WORK(&dev->reap_work, klttm_reap);
+	INIT_WORK(&dev->reap_work, klttm_reap_work);
 
 	dev->vram_man.func = &klttm_vram_func;
 	ttm_resource_manager_init(&dev->vram_man, &dev->bdev, dev->config.vram_size);
