@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // /dev/kfdlab_test itself: every ioctl of include/uapi/kfdlab_test.h with arguments it must refuse. The suites trust
 // its answers, so it has to say no where it cannot give one.
+#include <iterator>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ TEST_F(KfdTestIoctl, UnknownGpuIsEnodev) {
   kfdlab_test_evict evict{};
   kfdlab_test_ping ping{};
   kfdlab_test_copy_mode mode{};
-  for (const std::uint32_t id : {0u, dead_gpu(), gpu() + 1, gpu() - 1, ~0u}) {
+  for (const std::uint32_t id : {0u, dead_gpu(), kfd_gpu_ids().back() + 1, gpu() - 1, ~0u}) {
     counters.gpu_id = evict.gpu_id = ping.gpu_id = mode.gpu_id = id;
     EXPECT_EQ(device().raw(KFDLAB_TEST_COUNTERS, &counters), ENODEV) << id;
     EXPECT_EQ(device().raw(KFDLAB_TEST_EVICT, &evict), ENODEV) << id;
@@ -76,7 +77,7 @@ TEST_F(KfdTestIoctl, UnknownGpuIsEnodev) {
 TEST_F(KfdTestIoctl, NonzeroReservedFieldIsEinval) {
   kfdlab_test_counters counters{};
   counters.gpu_id = gpu();
-  counters.reserved[7] = 1;
+  counters.reserved[std::size(counters.reserved) - 1] = 1;
   EXPECT_EQ(device().raw(KFDLAB_TEST_COUNTERS, &counters), EINVAL);
   kfdlab_test_evict evict{.gpu_id = gpu(), .reserved = 1, .moved = 0, .stayed = 0};
   EXPECT_EQ(device().raw(KFDLAB_TEST_EVICT, &evict), EINVAL);

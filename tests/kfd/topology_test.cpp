@@ -170,7 +170,7 @@ TEST_F(KfdTopology, GpuNodeIsAGfx90aWithConsistentComputeUnits) {
     EXPECT_EQ(gpu["wave_front_size"], 64u);
     EXPECT_EQ(gpu["max_waves_per_simd"], 8u);
     EXPECT_EQ(gpu["num_gws"], 0u);
-    EXPECT_EQ(gpu["hive_id"], 0u);
+    EXPECT_EQ(gpu["hive_id"] != 0, gpus_ > 1) << "ROCr adds a fine-grained pool of VRAM in a hive";
   }
 }
 
