@@ -68,7 +68,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   add_size(app, "--vram", options.vram_bytes, "VRAM of each virtual GPU (default 1G)");
   add_size(app, "--memory", options.memory_bytes, "RAM of the VM (default 3G)");
   app.add_option("--cpus", options.cpus, "CPUs of the VM (default 2)")->check(CLI::Range(1, 64));
-  app.add_option("--gpus", options.gpus, "virtual GPUs (default 1)")->check(CLI::Range(0, 8));
+  app.add_option("--gpus", options.gpus, fmt::format("virtual GPUs (default {})", options.gpus))->check(CLI::Range(0, 8));
   app.add_option("--machine", options.machine, "pc, or q35-iommu: with a virtual IOMMU (default pc)")
       ->check(CLI::IsMember({"pc", "q35-iommu"}));
   app.add_option("--append", options.append, "words added to the kernel command line");

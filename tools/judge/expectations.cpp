@@ -36,6 +36,7 @@ Result<Expectations> Expectations::parse(std::string_view text) {
     entry.test = json_text(item, "test");
     entry.kernel = json_text(item, "kernel", "*");
     entry.backend = json_text(item, "backend", "*");
+    entry.gpus = json_text(item, "gpus", "*");
     entry.reason = json_text(item, "reason");
     if (entry.test.empty() || entry.reason.empty()) {
       return Error{"an entry of \"tests\" lacks its test or its reason"};
@@ -83,7 +84,8 @@ std::vector<AllowedLine> Expectations::allowed_lines(const Where& where) const {
 const Expectations::TestEntry* Expectations::find(Verdict expect, const Where& where, const TestResult& test) const {
   for (const TestEntry& entry : tests_) {
     if (entry.expect == expect && matches(entry.suite, test.suite) && matches(entry.test, test.name) &&
-        matches(entry.kernel, where.release) && matches(entry.backend, where.backend)) {
+        matches(entry.kernel, where.release) && matches(entry.backend, where.backend) &&
+        matches(entry.gpus, where.gpus)) {
       return &entry;
     }
   }

@@ -3,10 +3,10 @@
 // Read from tests/suites/expectations.json; every entry carries its reason.
 //
 //   {"schema": 1,
-//    "tests": [{"expect": "skip" or "known", "suite": GLOB, "test": GLOB, "kernel": GLOB, "backend": GLOB, "reason":
-//    "..."}], "kernel_lines": [{"pattern": REGEX, "accel": GLOB, "reason": "..."}]}
+//    "tests": [{"expect": "skip" or "known", "suite": GLOB, "test": GLOB, "kernel": GLOB, "backend": GLOB, "gpus": GLOB,
+//    "reason": "..."}], "kernel_lines": [{"pattern": REGEX, "accel": GLOB, "reason": "..."}]}
 //
-// kernel is matched with uname -r; a glob that is left out matches everything.
+// kernel is matched with uname -r, gpus with the number of GPUs; a glob that is left out matches everything.
 #pragma once
 
 #include <optional>
@@ -25,6 +25,7 @@ struct Where {
   std::string release;
   std::string backend;
   std::string accel;
+  std::string gpus = "1";
 };
 
 class Expectations {
@@ -41,7 +42,7 @@ class Expectations {
  private:
   struct TestEntry {
     Verdict expect = Verdict::Skip;
-    std::string suite, test, kernel, backend, reason;
+    std::string suite, test, kernel, backend, gpus, reason;
   };
   struct LineEntry {
     std::string pattern, accel;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "tests/support/counters.h"
 #include "tests/support/events.h"
 #include "tests/support/instrumented.h"
 #include "tools/judge/checkers.h"
@@ -64,7 +65,7 @@ class HereRun {
   HereRun(const HereOptions& options, RunSink* sink) : options_(options), sink_(sink) {}
 
   void run() {
-    where_ = {kernel_release(), residency_backend(), options_.accel};
+    where_ = {kernel_release(), residency_backend(), options_.accel, std::to_string(topology_gpu_ids().size())};
     sink_.on_start(where_.release, where_.backend);
     auto expectations = Expectations::load(options_.expectations);
     if (!expectations) {

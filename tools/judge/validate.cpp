@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "tests/support/counters.h"
 #include "tools/host/paths.h"
 #include "tools/judge/here.h"
 #include "tools/judge/interrupt.h"
@@ -58,7 +59,7 @@ HereOptions here_options(const ValidateArguments& arguments) {
 
 // What changes a run and so belongs into the command that repeats a test.
 std::vector<std::string> repeat_options(const ValidateArguments& arguments) {
-  const CommonOptions defaults;
+  const CommonOptions defaults = ValidateArguments{}.common;
   const CommonOptions& common = arguments.common;
   std::vector<std::string> options;
   const auto add = [&](bool differs, const char* name, const std::string& value) {
@@ -193,7 +194,7 @@ RunResult run_units(const ValidateArguments& arguments) {
 nlohmann::json environment(const ValidateArguments& arguments) {
   nlohmann::json json = report::environment_versions();
   json["vram"] = arguments.common.vram_bytes;
-  json["gpus"] = arguments.common.gpus;
+  json["gpus"] = arguments.here ? topology_gpu_ids().size() : arguments.common.gpus;
   json["memory"] = arguments.common.memory_bytes;
   json["cpus"] = arguments.common.cpus;
   json["seed"] = arguments.seed;

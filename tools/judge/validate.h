@@ -15,7 +15,7 @@ class App;
 namespace kfdlab::judge {
 
 struct ValidateArguments {
-  CommonOptions common;
+  CommonOptions common{.gpus = 2};  // so that the tests of several run
   std::vector<std::string> kernels = {"stock"};
   std::vector<std::string> suites;
   std::string filter;

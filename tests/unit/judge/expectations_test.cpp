@@ -8,6 +8,7 @@ namespace {
 
 constexpr char kList[] = R"({"schema": 1, "tests": [
   {"expect": "skip", "suite": "gup", "test": "GupPin.Unlocked*", "kernel": "6.1.*", "reason": "not in 6.1"},
+  {"expect": "skip", "test": "MultiGpu*", "gpus": "1", "reason": "there is one"},
   {"expect": "known", "suite": "kfd", "test": "Svm.Broken", "reason": "bug 17"}],
   "kernel_lines": [{"pattern": "^clocksource: ", "accel": "tcg", "reason": "slow"}]})";
 
@@ -35,6 +36,12 @@ TEST(Expectations, AnUnlistedSkipFails) {
   EXPECT_EQ(other_kernel.reason, "unexpected skip: as it says");
   EXPECT_EQ(judged(kOld, test_of("gup", "GupPin.Other", Verdict::Skip)).verdict, Verdict::Fail);
   EXPECT_EQ(judged(kOld, test_of("drm", "GupPin.UnlockedLongterm", Verdict::Skip)).verdict, Verdict::Fail);
+}
+
+TEST(Expectations, ASkipListedForOneGpuFailsWithTwo) {
+  const Where two{.release = "6.1.0-56-amd64", .backend = "coherent", .accel = "tcg", .gpus = "2"};
+  EXPECT_EQ(judged(kOld, test_of("kfd", "MultiGpuAttr.X", Verdict::Skip)).verdict, Verdict::Skip);
+  EXPECT_EQ(judged(two, test_of("kfd", "MultiGpuAttr.X", Verdict::Skip)).verdict, Verdict::Fail);
 }
 
 TEST(Expectations, AKnownFailureThatFailsIsKnown) {
