@@ -3,6 +3,7 @@
 // a buffer and an SVM range never share an address.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -11,8 +12,10 @@
 #include <vector>
 
 #include "tests/kfd/kfd_fixture.h"
+#include "tests/kfd/text_files.h"
 #include "tests/support/buffer.h"
 #include "tests/support/needs.h"
+#include "tests/support/pages.h"
 #include "tests/support/pattern.h"
 
 namespace kfdlab {
@@ -84,7 +87,7 @@ TEST_F(KfdMemory, MalformedRequestIsRefusedAndTakesNothing) {
       {"unknown flag 5", va(), 4096, kVram | 1u << 5, EINVAL},
       {"unknown flag 24", va(), 4096, kVram | 1u << 24, EINVAL},
       {"double-mapped queue of odd pages", va(), 3 * 4096, kVram | kAqlQueue, EINVAL},
-      {"doorbells", va(), 8192, KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL, EOPNOTSUPP},
+      {"half a doorbell slice", va(), 4096, KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL, EINVAL},
       {"registers", va(), 4096, KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP, EOPNOTSUPP},
       {"more than all VRAM", 0x10000, 1ull << 44, kVram, ENOMEM},
       {"more than all RAM", 0x10000, 1ull << 44, kGtt, ENOMEM},
@@ -413,6 +416,56 @@ TEST_F(KfdMemory, ThreadsAllocatingAndFreeingLeaveNothing) {
   }
   EXPECT_EQ(wrong, 0);
   EXPECT_TRUE(eventually([&] { return available() == before; }));
+}
+
+TEST_F(KfdMemory, PressureOfSvmMovesBuffersToRamAndMapBringsThemBackWhole) {
+  KFDLAB_NEEDS(residency_backend() == "coherent", "needs VRAM that is coherent with the CPU");
+  KFDLAB_NEEDS_ROOT();
+  KFDLAB_NEEDS_NODE("/dev/kfdlab_test");
+  constexpr std::uint64_t kSize = 16 * kMiB;
+  const Reservation space(2048 * kMiB);
+  // What is left of VRAM is six buffers.
+  const auto device = TestDevice::open();
+  ASSERT_TRUE(device.ok());
+  ASSERT_EQ(device.value().reserve(gpu_id(), available() - 6 * kSize), 0);
+  std::vector<KfdAlloc> buffers;
+  std::vector<std::span<std::byte>> views;
+  while (available() != 0) {
+    KfdAlloc alloc = request(space.address() + buffers.size() * kSize, kSize, kVram | kPublic | kWritable);
+    ASSERT_EQ(kfd().alloc(&alloc), 0);
+    void* at =
+        ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, render_fd(), static_cast<off_t>(alloc.mmap_offset));
+    ASSERT_NE(at, MAP_FAILED);
+    views.emplace_back(static_cast<std::byte*>(at), kSize);
+    fill_pattern(views.back(), 40 + buffers.size());
+    buffers.push_back(alloc);
+  }
+  const auto in_vram = [&] { return process_vram(::getpid(), gpu_id()).value_or(0); };
+  ASSERT_EQ(in_vram(), buffers.size() * kSize);
+
+  Buffer pages(3 * kSize / kPageSize);
+  fill_pattern(pages.bytes(), 39);
+  ASSERT_EQ(kfd().svm_prefetch(pages.address(), pages.size(), gpu_id()), 0);
+  const auto oracle = PageOracle::open();
+  ASSERT_TRUE(oracle.ok());
+  EXPECT_EQ(oracle.value().census(pages.data(), pages.npages()).vram, pages.npages());
+  EXPECT_LE(in_vram() - pages.size(), (buffers.size() - 2) * kSize) << "buffers had to go";
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    EXPECT_EQ(pattern_error(views[i], 40 + i), "") << "buffer " << i << " under pressure";
+  }
+
+  for (const KfdAlloc& alloc : buffers) {
+    ASSERT_EQ(kfd().map(alloc.handle, this_gpu(), nullptr), 0);
+  }
+  EXPECT_EQ(oracle.value().census(pages.data(), pages.npages()).ram, pages.npages()) << "SVM made room again";
+  EXPECT_EQ(in_vram(), buffers.size() * kSize) << "all back";
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    EXPECT_EQ(pattern_error(views[i], 40 + i), "") << "buffer " << i << " back";
+    ::munmap(views[i].data(), kSize);
+    EXPECT_EQ(kfd().unmap(buffers[i].handle, this_gpu(), nullptr), 0);
+    EXPECT_EQ(kfd().free(buffers[i].handle), 0);
+  }
+  EXPECT_EQ(pattern_error(pages.bytes(), 39), "");
 }
 
 TEST_F(KfdMemory, HandleThatIsStillBeingMadeMayBeGuessedAndFreed) {
