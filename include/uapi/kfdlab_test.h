@@ -24,6 +24,7 @@
 #define KFDLAB_PAGE_MLOCKED	0x020u
 #define KFDLAB_PAGE_DIRTY	0x040u
 #define KFDLAB_PAGE_MAYBE_PINNED 0x080u
+#define KFDLAB_PAGE_PFNMAP	0x100u	/* mapped by frame (buffer objects): nobody can reference the page here */
 
 struct kfdlab_page {
 	__u32 flags;		/* KFDLAB_PAGE_* */
@@ -34,7 +35,8 @@ struct kfdlab_page {
 };
 
 /*
- * Look at the caller's pages with FOLL_GET, fast only: nothing is faulted, moved or unshared.
+ * Look at the caller's pages with FOLL_GET, fast only: nothing is faulted, moved or unshared. Where a page is mapped by
+ * frame only, which pagemap does not show either, the page table is read under mmap_lock.
  * In: addr (page aligned), npages (1..65536), pages (user array). Out: pages[].
  */
 struct kfdlab_test_pages {

@@ -34,7 +34,16 @@ static_assert(KFD_MAX_GPUS <= 32, "kfd_buffer.mapped is one word");
 
 bool kfd_process_va_has_buffer(struct kfd_process *p, unsigned long start, unsigned long last)
 {
+	struct file *render;
+	unsigned int i;
 	bool found;
+
+	for (i = 0; i < ARRAY_SIZE(p->devices); i++) {
+		/* Pairs with the release store in kfd_ioctl_acquire_vm(). */
+		render = smp_load_acquire(&p->devices[i].render);
+		if (render && klttm_va_busy(render, (u64)start << PAGE_SHIFT, (u64)last << PAGE_SHIFT))
+			return true;
+	}
 
 	spin_lock(&p->buffer_tree_lock);
 	found = interval_tree_iter_first(&p->buffer_tree, start, last);
@@ -118,11 +127,16 @@ int kfd_buffer_allow_mmap(struct kfd_process *p, struct kfd_buffer *buf)
 	return ret;
 }
 
+static bool kfd_buffer_has_cpu_access(u32 flags)
+{
+	return !(flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM) || flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
+}
+
 /* VRAM and GTT: a TTM object that the process's render file may mmap. */
 static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	bool vram = buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM;
-	bool cpu_access = !vram || buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
+	bool cpu_access = kfd_buffer_has_cpu_access(buf->flags);
 	struct klttm_bo *bo;
 
 	/* Refused here rather than by trying: TTM would evict everything, or reclaim, before it gave up. */
@@ -133,7 +147,8 @@ static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 	if (IS_ERR(bo))
 		return PTR_ERR(bo) == -ENOSPC ? -ENOMEM : PTR_ERR(bo);
 	buf->bo = bo;
-	return cpu_access ? kfd_buffer_allow_mmap(p, buf) : 0;
+	/* Without cpu_access mmap() is refused all the same; the buffer counts as the file's. */
+	return kfd_buffer_allow_mmap(p, buf);
 }
 
 static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *buf)
@@ -151,6 +166,8 @@ static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *b
 void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	kfd_buffer_drop_va(p, buf);
+	if (!IS_ERR_OR_NULL(buf->reserved))
+		klttm_va_unreserve(p->devices[buf->dev->index].render, buf->reserved);
 	if (buf->render)
 		klttm_bo_revoke(buf->bo, buf->render);
 	if (buf->bo)
@@ -180,6 +197,13 @@ struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev,
 	if (svm_range_overlaps(p, buf->va.start, buf->va.last)) {
 		kfd_buffer_destroy(p, buf);
 		return ERR_PTR(-EADDRINUSE);
+	}
+	/* GEM_VA maps into the same address space. */
+	buf->reserved = klttm_va_reserve(p->devices[dev->index].render, va, size);
+	if (IS_ERR(buf->reserved)) {
+		ret = PTR_ERR(buf->reserved);
+		kfd_buffer_destroy(p, buf);
+		return ERR_PTR(ret);
 	}
 	return buf;
 }
@@ -239,7 +263,7 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 
 	/* As long as nobody can name the buffer: with its handle, which can be guessed, it may be freed. */
 	if (buf->bo)
-		mmap_offset = buf->render ? klttm_bo_mmap_offset(buf->bo) : 0;
+		mmap_offset = kfd_buffer_has_cpu_access(buf->flags) ? klttm_bo_mmap_offset(buf->bo) : 0;
 	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
 		mmap_offset = kfd_doorbell_mmap_offset(dev);
 	ret = kfd_buffer_publish(p, buf, &args->handle);
@@ -316,12 +340,37 @@ static int kfd_buffer_map(struct kfd_process *p, u64 handle, u64 ids_ptr, u32 n_
 	return ret;
 }
 
+/*
+ * A buffer that was evicted comes back when it is mapped. If it cannot, it is used where it is: in RAM the GPU
+ * reaches it too.
+ */
+static void kfd_buffer_restore(struct kfd_process *p, u64 handle)
+{
+	struct klttm_bo *bo = NULL;
+	struct kfd_buffer *buf;
+
+	mutex_lock(&p->lock);
+	buf = kfd_buffer_find(p, handle);
+	if (buf && buf->bo && buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM) {
+		bo = buf->bo;
+		klttm_bo_get(bo);
+	}
+	mutex_unlock(&p->lock);
+	if (!bo)
+		return;
+	klttm_bo_restore(bo);
+	klttm_bo_put(bo);
+}
+
 int kfd_ioctl_map(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_map_memory_to_gpu_args *args = data;
+	int ret = kfd_buffer_map(p, args->handle, args->device_ids_array_ptr, args->n_devices, &args->n_success,
+				 true);
 
-	return kfd_buffer_map(p, args->handle, args->device_ids_array_ptr, args->n_devices,
-			      &args->n_success, true);
+	if (!ret)
+		kfd_buffer_restore(p, args->handle);
+	return ret;
 }
 
 int kfd_ioctl_unmap(struct kfd_process *p, void *data)

@@ -22,7 +22,8 @@ struct kfd_buffer {
 	struct klttm_bo *bo;		/* VRAM and GTT; else NULL */
 	u64 size;			/* bytes of backing: half of the VA for AQL_QUEUE_MEM */
 	u64 user_addr;			/* USERPTR: the CPU address */
-	struct file *render;		/* may mmap bo; borrowed from p->devices[] */
+	struct file *render;		/* holds bo, and may mmap it; borrowed from p->devices[] */
+	struct klttm_mapping *reserved;	/* the interval in the render file's address space */
 };
 
 /* GPU @gpu_id, on which the process acquired its VM; ERR_PTR -EINVAL no such GPU, -ENODEV not acquired. No lock. */

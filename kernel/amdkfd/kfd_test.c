@@ -55,14 +55,38 @@ static u32 page_flags_of(struct page *page)
 	return flags;
 }
 
+/* A mapping by frame (a buffer object's) has no page to reference: tell the frame as it is under the lock. */
+static void look_at_frame(unsigned long addr, struct kfdlab_page *out)
+{
+	struct vm_area_struct *vma;
+	struct kfd_dev *dev;
+	unsigned long pfn;
+
+	if (mmap_read_lock_killable(current->mm))
+		return;
+	vma = vma_lookup(current->mm, addr);
+	if (vma && vma->vm_flags & VM_PFNMAP && !kcompat_follow_pfn(vma, addr, &pfn)) {
+		out->flags = KFDLAB_PAGE_PRESENT | KFDLAB_PAGE_PFNMAP;
+		out->pfn = pfn;
+		dev = pfn_valid(pfn) ? kfd_page_dev(pfn_to_page(pfn)) : NULL;
+		if (dev) {
+			out->flags |= KFDLAB_PAGE_VRAM;
+			out->gpu_id = dev->gpu_id;
+		}
+	}
+	mmap_read_unlock(current->mm);
+}
+
 static void look_at_page(unsigned long addr, struct kfdlab_page *out)
 {
 	struct kfd_dev *dev;
 	struct page *page;
 
 	memset(out, 0, sizeof(*out));
-	if (get_user_pages_fast_only(addr, 1, 0, &page) != 1)
+	if (get_user_pages_fast_only(addr, 1, 0, &page) != 1) {
+		look_at_frame(addr, out);
 		return;
+	}
 	out->flags = page_flags_of(page);
 	dev = kfd_page_dev(page);
 	if (dev) {

@@ -68,15 +68,16 @@
 #endif
 
 /*
- * PRIME works without the driver naming the helpers for handles, and naming them is for exceptions only. 6.6,
- * 6b85aa68d9d5.
+ * PRIME works without the driver naming the helpers for handles and mmap, and naming them is for exceptions only.
+ * 6.6, 6b85aa68d9d5 and 0adec22702d4.
  */
 #if KCOMPAT_SINCE(6, 6)
 #define KCOMPAT_HAVE_DRM_PRIME_DEFAULT	1
 #define KCOMPAT_DRM_PRIME_HANDLES
 #else
 #define KCOMPAT_DRM_PRIME_HANDLES	.prime_handle_to_fd = drm_gem_prime_handle_to_fd,	\
-					.prime_fd_to_handle = drm_gem_prime_fd_to_handle,
+					.prime_fd_to_handle = drm_gem_prime_fd_to_handle,	\
+					.gem_prime_mmap = drm_gem_prime_mmap,
 #endif
 
 /* A symbol namespace is named by a string. 6.13, cdd30ebb1b9f. Needs <linux/module.h>. */

@@ -94,13 +94,24 @@ int klttm_device_render_minor(const struct klttm_device *dev);
  * dma_resv held; mmap lock may be held. A run of 512 pages is 2 MiB aligned when VRAM allows.
  * The pages are one contiguous run, so a smaller block may fit where a larger one does not. They are not
  * cleared. evict_block may be called for the block as soon as it exists, before this returns.
+ * @job: not 0: blocks that were created or touched with the same number are not evicted for this one, so that
+ * a large request does not push out what it has just brought.
  */
-struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv);
+struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job);
+/* All pages of a new block that will ever be used are handed out; drops the reference that _create() returned. */
+void klttm_svm_block_filled(struct klttm_block *block);
 /*
- * Pages of the block were used: it is the most recently used object of its GPU from now on. Never waits; does nothing
- * when the object is busy being evicted. Context: process, a page of the block or the block is referenced.
+ * At most the pages whose bits are set, counted from the block's first, are in use: an orphan, now or once it is one,
+ * gives the VRAM of the others back. Does nothing to a block that is not filled. Context: may sleep; the block
+ * is referenced; calls for one block are serialised.
  */
-void klttm_svm_block_touch(struct klttm_block *block);
+void klttm_svm_block_used(struct klttm_block *block, const unsigned long *used);
+/*
+ * Pages of the block were used: it is the most recently used object of its GPU from now on, and belongs to @job (see
+ * klttm_svm_block_create()). Never waits; does nothing to a block that is just being evicted. Context: process, a page
+ * of the block or the block is referenced.
+ */
+void klttm_svm_block_touch(struct klttm_block *block, u64 job);
 void *klttm_block_priv(const struct klttm_block *block);
 unsigned long klttm_block_first_page(const struct klttm_block *block);	/* page index from vram_base */
 unsigned long klttm_block_npages(const struct klttm_block *block);
@@ -160,6 +171,16 @@ struct klttm_dma_buf_info {
  */
 int klttm_dma_buf_info(struct dma_buf *buf, struct klttm_dma_buf_info *info, void *metadata, u32 room);
 
+/*
+ * A render file is one GPU address space, which KFD shares with GEM_VA once it acquired the file. _reserve() takes whole
+ * pages for a buffer of KFD: GEM_VA maps nothing there and leaves it alone. ERR_PTR: -EADDRINUSE something is mapped,
+ * -ENOMEM. _busy(): is anything there, inclusive addresses? Locking: only a spinlock inside.
+ */
+struct klttm_mapping;
+struct klttm_mapping *klttm_va_reserve(struct file *filp, u64 start, u64 bytes);
+void klttm_va_unreserve(struct file *filp, struct klttm_mapping *mapping);
+bool klttm_va_busy(struct file *filp, u64 start, u64 last);
+
 /* Is @filp an open file of this GPU's render node? (ACQUIRE_VM) */
 bool klttm_file_is_render(const struct klttm_device *dev, struct file *filp);
 
@@ -187,6 +208,11 @@ struct klttm_stats {
 void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats);
 /* Bytes of VRAM the object occupies now: all or none. Context: may sleep, no dma_resv held. */
 u64 klttm_bo_vram_bytes(struct klttm_bo *bo);
+/*
+ * Bring the object back to where it was asked to be, if there is room or others can go; else it stays in a place where
+ * it may be, which is a success too. -ENOMEM, -ENODEV, -ERESTARTSYS. Context: may sleep, no dma_resv held.
+ */
+int klttm_bo_restore(struct klttm_bo *bo);
 /* GTT objects of all GPUs: bytes charged and how many there may be. */
 void klttm_gtt_limit(u64 *used, u64 *limit);
 /* Wait until all deferred releases queued before the call are done. Context: may sleep. */

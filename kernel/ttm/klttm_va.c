@@ -22,14 +22,15 @@
 #define VA_PRT_FLAGS	(AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_PRT)
 
 /* Of all files of a GPU: bounds what records take, which cost the user no memory of an object. */
-#define KLTTM_MAX_MAPPINGS	(1 << 20)
+#define KLTTM_MAX_MAPPINGS	(1 << 18)
 
 struct klttm_mapping {
 	struct interval_tree_node va;	/* klttm_file.mappings; GPU pages */
 	struct list_head link;		/* klttm_held.mappings, or a list of what is to be freed */
-	struct klttm_held *held;	/* NULL: PRT, nothing behind it */
+	struct klttm_held *held;	/* NULL: PRT or KFD's, nothing of the file's behind it */
 	u64 offset;			/* bytes into the object */
 	u32 flags;			/* AMDGPU_VM_* */
+	bool kfd;			/* klttm_va_reserve(): not GEM_VA's to change */
 };
 
 static struct klttm_mapping *klttm_mapping_alloc(struct klttm_device *dev)
@@ -91,14 +92,19 @@ static void klttm_mapping_remove(struct klttm_file *kfile, struct klttm_mapping 
 
 /*
  * Cut [first, last] out of what is mapped; *spare is used if that leaves two pieces of one mapping. Locking: va_lock,
- * which it may let go of for a moment; nothing is mapped there when it returns.
+ * which it may let go of for a moment; only KFD's are left there when it returns.
  */
 static void klttm_va_clear(struct klttm_file *kfile, unsigned long first, unsigned long last,
 			   struct klttm_mapping **spare, struct list_head *removed)
 {
 	struct klttm_mapping *m, *after;
+	unsigned long at = first;
 
-	while ((m = klttm_mapping_first(kfile, first, last))) {
+	while (at <= last && (m = klttm_mapping_first(kfile, at, last))) {
+		if (m->kfd) {
+			at = m->va.last + 1;
+			continue;
+		}
 		klttm_mapping_remove(kfile, m);
 		after = m->va.last > last ? (m->va.start < first ? *spare : m) : NULL;
 		if (after && after != m) {
@@ -176,6 +182,52 @@ static int klttm_va_map(struct klttm_file *kfile, const struct drm_amdgpu_gem_va
 	return ret;
 }
 
+struct klttm_mapping *klttm_va_reserve(struct file *filp, u64 start, u64 bytes)
+{
+	struct klttm_file *kfile = ((struct drm_file *)filp->private_data)->driver_priv;
+	struct klttm_mapping *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	bool taken;
+
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+	m->kfd = true;
+	m->va.start = start >> PAGE_SHIFT;
+	m->va.last = (start + bytes - 1) >> PAGE_SHIFT;
+	spin_lock(&kfile->va_lock);
+	taken = klttm_mapping_first(kfile, m->va.start, m->va.last);
+	if (!taken)
+		klttm_mapping_insert(kfile, m);
+	spin_unlock(&kfile->va_lock);
+	if (!taken)
+		return m;
+	kfree(m);
+	return ERR_PTR(-EADDRINUSE);
+}
+EXPORT_SYMBOL_GPL(klttm_va_reserve);
+
+void klttm_va_unreserve(struct file *filp, struct klttm_mapping *m)
+{
+	struct klttm_file *kfile = ((struct drm_file *)filp->private_data)->driver_priv;
+
+	spin_lock(&kfile->va_lock);
+	klttm_mapping_remove(kfile, m);
+	spin_unlock(&kfile->va_lock);
+	kfree(m);
+}
+EXPORT_SYMBOL_GPL(klttm_va_unreserve);
+
+bool klttm_va_busy(struct file *filp, u64 start, u64 last)
+{
+	struct klttm_file *kfile = ((struct drm_file *)filp->private_data)->driver_priv;
+	bool busy;
+
+	spin_lock(&kfile->va_lock);
+	busy = klttm_mapping_first(kfile, start >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	spin_unlock(&kfile->va_lock);
+	return busy;
+}
+EXPORT_SYMBOL_GPL(klttm_va_busy);
+
 static int klttm_va_unmap(struct klttm_file *kfile, const struct drm_amdgpu_gem_va *args, struct klttm_bo *bo)
 {
 	unsigned long first = args->va_address >> PAGE_SHIFT;
@@ -183,7 +235,7 @@ static int klttm_va_unmap(struct klttm_file *kfile, const struct drm_amdgpu_gem_
 
 	spin_lock(&kfile->va_lock);
 	m = klttm_mapping_first(kfile, first, first);
-	if (m && m->va.start == first && (m->held ? m->held->bo : NULL) == bo)
+	if (m && !m->kfd && m->va.start == first && (m->held ? m->held->bo : NULL) == bo)
 		klttm_mapping_remove(kfile, m);
 	else
 		m = NULL;
