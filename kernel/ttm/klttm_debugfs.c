@@ -57,21 +57,22 @@ static int klttm_evict_all(struct klttm_device *dev, struct ttm_resource_manager
 
 	if (!drm_dev_enter(dev->ddev, &idx))
 		return -ENODEV;
-	if (mutex_lock_interruptible(&dev->alloc_lock)) {
+	ret = klttm_alloc_begin(dev, true);
+	if (ret) {
 		drm_dev_exit(idx);
-		return -EINTR;
+		return ret == -ERESTARTSYS ? -EINTR : ret;
 	}
 	dev->evict_all_error = 0;
 	WRITE_ONCE(dev->evict_all, current);
 	if (!klttm_lru_is_empty(dev, man))
 		ret = ttm_resource_manager_evict_all(&dev->bdev, man);
 	WRITE_ONCE(dev->evict_all, NULL);
-	ret = dev->evict_all_error ?: ret;
-	mutex_unlock(&dev->alloc_lock);
+	ret = dev->evict_all_error ?: klttm_alloc_error(ret);
+	klttm_alloc_end(dev);
 	klttm_flush(dev);
 	drm_dev_exit(idx);
-	if (ret == -EINTR)
-		return ret;
+	if (ret == -EINTR || ret == -ERESTARTSYS)
+		return -EINTR;
 	*result = ret;
 	return 0;
 }
@@ -188,24 +189,3 @@ void klttm_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("amdgpu_evict_gtt", 0400, root, dev, &klttm_evict_gtt_fops);
 	debugfs_create_file("amdgpu_vm_info", 0400, root, dev, &klttm_vm_info_fops);
 }
-
-/* ---- for the owner's own accounts ---- */
-
-u64 klttm_bo_vram_bytes(struct klttm_bo *bo)
-{
-	u64 bytes = 0;
-
-	dma_resv_lock(bo->tbo.base.resv, NULL);
-	if (bo->tbo.resource && bo->tbo.resource->mem_type == TTM_PL_VRAM)
-		bytes = bo->tbo.base.size;
-	dma_resv_unlock(bo->tbo.base.resv);
-	return bytes;
-}
-EXPORT_SYMBOL_GPL(klttm_bo_vram_bytes);
-
-void klttm_gtt_limit(u64 *used, u64 *limit)
-{
-	*used = atomic64_read(&klttm_gtt_committed);
-	*limit = (u64)totalram_pages() / 2 << PAGE_SHIFT;
-}
-EXPORT_SYMBOL_GPL(klttm_gtt_limit);
