@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr DebugKernel kKernels[] = {
-    {"debug-6.1", "linux-source-6.1", 2300},
-    {"debug-6.12", "linux-source-6.12", 2500},
+    {"debug-6.1", "linux-source-6.1", 1550},
+    {"debug-6.12", "linux-source-6.12", 1650},
 };
 constexpr const char* kConfigs[] = {"guest.config", "suites.config", "checkers.config"};
 constexpr const char* kPackageList = "tools/packages-debug.txt";
@@ -132,14 +132,16 @@ class Build {
   Status compile() {
     const fs::path log = tree_.directory / "build.log";
     const auto begin = std::chrono::steady_clock::now();
-    BuildProgress progress(kernel_.objects, count_objects(tree_.directory));
+    std::error_code ignored;
+    const bool goes_on = fs::exists(log, ignored);
+    BuildProgress progress(kernel_.objects, goes_on ? count_objects(tree_.directory) : 0);
     const auto show = [&](std::string_view line) {
       progress.feed(line);
       live_->update(progress.text(
           std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin)));
     };
     live_->say(fmt::format("{} from {} {}; this takes 10 to 40 minutes once, Ctrl-C and later again is fine",
-                           progress.objects() > 0 ? "building on" : "building", tree_.source.package,
+                           goes_on ? "building on" : "building", tree_.source.package,
                            tree_.source.version));
     auto argv = make_command();
     argv.insert(argv.end(), {fmt::format("-j{}", std::thread::hardware_concurrency()), "bzImage", "modules"});
