@@ -27,8 +27,8 @@ struct CommonOptions {
   unsigned cpus = 2;
   unsigned gpus = 1;
   std::string machine = "pc";
-  std::string append;
-  std::string modules;           // directory of modules to load instead of building them
+  std::string append = {};
+  std::string modules = {};      // directory of modules to load instead of building them
   unsigned timeout_seconds = 0;  // 0: none
   bool verbose = false;
 };
