@@ -305,17 +305,11 @@ TEST_F(CsDevice, BusyBufferStaysInVramWhileOthersFillIt) {
 class CsEvict : public CsDevice {
  protected:
   // Has TTM empty VRAM, as amdgpu's file of that name does.
-  static bool evict_all() {
-    for (const char* path : {"/sys/kernel/debug/dri/0/amdgpu_evict_vram", "/sys/kernel/debug/dri/128/amdgpu_evict_vram",
-                             "/sys/kernel/debug/dri/1/amdgpu_evict_vram"}) {
-      std::ifstream file(path);
-      std::string line;
-      if (file.good()) {
-        std::getline(file, line);
-        return true;
-      }
-    }
-    return false;
+  [[nodiscard]] bool evict_all() const {
+    std::ifstream file("/sys/kernel/debug/dri/" + std::to_string(gpu().render_minor) + "/amdgpu_evict_vram");
+    std::int64_t result = -1;
+    file >> result;
+    return result == 0;
   }
 };
 
@@ -326,7 +320,7 @@ TEST_F(CsEvict, EvictionWaitsForTheWorkAndKeepsTheContents) {
   stop();
   std::uint64_t number = 0;
   ASSERT_EQ(nop_submission().buffers({buffer.handle}).submit(fd(), &number), 0);
-  auto evictor = std::async(std::launch::async, [] { return evict_all(); });
+  auto evictor = std::async(std::launch::async, [this] { return evict_all(); });
   EXPECT_EQ(evictor.wait_for(milliseconds(300)), std::future_status::timeout);
   EXPECT_TRUE(is_busy(context(), number));
   go_on();
