@@ -99,7 +99,6 @@ static int klttm_exec_validate(struct klttm_exec *exec)
 	unsigned int i;
 	int ret;
 
-	exec->dev->retry_orphans = true;
 	for (i = 0; i < exec->count; i++) {
 		if (klttm_exec_at_home(exec->bos[i].bo))
 			continue;
@@ -127,7 +126,7 @@ static int klttm_exec_lock_and_move(struct klttm_exec *exec)
 	unsigned int tries = 0;
 	int ret;
 
-	ret = mutex_lock_interruptible(&exec->dev->alloc_lock);
+	ret = klttm_alloc_begin(exec->dev, true);
 	if (ret)
 		return ret;
 	do {
@@ -139,7 +138,7 @@ static int klttm_exec_lock_and_move(struct klttm_exec *exec)
 			klttm_exec_backoff(exec);
 		/* A victim was reserved by somebody with an older ticket, who may want one of ours. */
 	} while ((ret == -EBUSY || ret == -EDEADLK) && ++tries < ROOM_TRIES);
-	mutex_unlock(&exec->dev->alloc_lock);
+	klttm_alloc_end(exec->dev);
 	return ret == -EBUSY || ret == -EDEADLK ? -ENOMEM : ret;
 }
 
