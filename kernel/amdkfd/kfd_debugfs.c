@@ -64,6 +64,7 @@ static int counters_show(struct seq_file *m, void *unused)
 	seq_printf(m, "%-22s %llu\n", "buffer_objects", stats.buffer_objects);
 	seq_printf(m, "%-22s %llu\n", "gtt_used", stats.gtt_used);
 	seq_printf(m, "%-22s %llu\n", "evictions", stats.evictions);
+	seq_printf(m, "%-22s %llu\n", "swapouts", stats.swapouts);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counters);

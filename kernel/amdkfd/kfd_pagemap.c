@@ -63,7 +63,8 @@ static void kfd_page_free(struct page *page)
 
 	count_fate(dev, page, fate, in_hardirq() || in_serving_softirq());
 	set_page_private(page, 0);
-	page->zone_device_data = NULL;
+	/* From here on the frame may have another owner: svm_evict.c gives free ones back. */
+	smp_store_release(&page->zone_device_data, NULL);
 	svm_account_page_free(dev, block);
 	klttm_page_put(block);
 	/*

@@ -73,12 +73,37 @@ static struct page *svm_block_page(const struct svm_eviction *ev, unsigned long 
 	return kfd_vram_page(ev->dev, klttm_block_first_page(ev->block) + i);
 }
 
+/*
+ * Is the page one of the block's in use? What the block gave back belongs to other blocks by now.
+ * Pairs with kfd_page_free(), which writes nothing to the page after it cleared this.
+ */
+static bool svm_page_in_use(const struct svm_eviction *ev, struct page *page)
+{
+	return smp_load_acquire(&page->zone_device_data) == ev->block;
+}
+
+/* How many pages are in use; the VRAM of the others is given back. */
+static unsigned long svm_block_trim(const struct svm_eviction *ev)
+{
+	DECLARE_BITMAP(used, SVM_BATCH_PAGES) = {};
+	unsigned long i, n = 0;
+
+	for (i = 0; i < klttm_block_npages(ev->block); i++) {
+		if (!svm_page_in_use(ev, svm_block_page(ev, i)))
+			continue;
+		__set_bit(i, used);
+		n++;
+	}
+	klttm_svm_block_used(ev->block, used);
+	return n;
+}
+
 static unsigned long svm_block_pages_in_use(const struct svm_eviction *ev)
 {
 	unsigned long i, n = 0;
 
 	for (i = 0; i < klttm_block_npages(ev->block); i++)
-		n += page_count(svm_block_page(ev, i)) != 0;
+		n += svm_page_in_use(ev, svm_block_page(ev, i));
 	return n;
 }
 
@@ -90,7 +115,8 @@ static bool svm_page_may_leave(const struct svm_eviction *ev, struct page *page)
 {
 	int refs = page_count(page);
 
-	return refs && (ev->held_too || refs == atomic_read(&page->_mapcount) + 1);
+	return refs && svm_page_in_use(ev, page) &&
+	       (ev->held_too || refs == atomic_read(&page->_mapcount) + 1);
 }
 
 /* ---- SMI ---- */
@@ -110,7 +136,7 @@ static void svm_evict_tell(struct svm_eviction *ev)
 	for (i = 0; i < klttm_block_npages(ev->block); i++) {
 		struct page *page = svm_block_page(ev, i);
 
-		if (!page_count(page))
+		if (!page_count(page) || !svm_page_in_use(ev, page))
 			continue;
 		first = min(first, page->index);
 		last = max(last, page->index);
@@ -200,6 +226,9 @@ static void svm_part_begin(struct svm_eviction *ev, struct svm_evict_part *part,
 	for (i = 0; i < npages; i++) {
 		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
+		/* It was given back between the look and the lock. */
+		if (!svm_page_in_use(ev, svm_block_page(ev, first + i)))
+			continue;
 		page = svm_pop_ram(&ram);
 		if (!page) {
 			ev->no_ram++;
@@ -259,7 +288,7 @@ static unsigned long svm_evict_pages(struct svm_eviction *ev)
 	bool orphan = klttm_block_is_orphan(ev->block);
 	unsigned int attempt, attempts = orphan ? 1 : SVM_EVICT_ATTEMPTS;
 	struct kfd_dev *dev = ev->dev;
-	unsigned long left = 0;
+	unsigned long left = 0, failed;
 
 	mutex_lock(&dev->evictor->lock);
 	for (attempt = 1; attempt <= attempts; attempt++) {
@@ -272,14 +301,16 @@ static unsigned long svm_evict_pages(struct svm_eviction *ev)
 		if (attempt < attempts)
 			usleep_range(50, 200);
 	}
+	if (left)
+		left = svm_block_trim(ev);
 	mutex_unlock(&dev->evictor->lock);
 
 	if (ev->told)
 		kfd_smi_migrate_end(&ev->event);
 	atomic64_add(ev->moved, &dev->counters.pages_to_ram_evict);
-	atomic64_add(ev->once.failed, &dev->counters.pages_failed);
-	trace_kfdlab_migrate(dev->gpu_id, false, KFD_TRIGGER_EVICT, 0, ev->moved,
-			     ev->once.failed);
+	failed = orphan ? ev->once.failed : left - min(left, ev->no_ram);
+	atomic64_add(failed, &dev->counters.pages_failed);
+	trace_kfdlab_migrate(dev->gpu_id, false, KFD_TRIGGER_EVICT, 0, ev->moved, failed);
 	return left;
 }
 
@@ -318,12 +349,12 @@ unsigned long svm_evict_all(struct kfd_dev *dev, unsigned long *stayed)
 
 /* ---- use ---- */
 
-void svm_page_used(struct page *page, struct klttm_block **last)
+void svm_page_used(struct page *page, struct klttm_block **last, u64 job)
 {
 	struct klttm_block *block = page->zone_device_data;
 
 	if (block == *last)
 		return;
 	*last = block;
-	klttm_svm_block_touch(block);
+	klttm_svm_block_touch(block, job);
 }

@@ -38,21 +38,25 @@ struct svm_chunk {
 	struct svm_batch batch;
 	bool under_way;			/* collected and submitted; else only @held counts */
 	unsigned long held;		/* pages that should go, but somebody locks or references */
+	struct list_head charge;	/* svm_charge_try() for its holes */
 };
 
 struct svm_mover {
 	struct svm_account *account;
 	struct kfd_dev *from, *to;	/* NULL: RAM; not both, and not the same GPU */
 	bool full;			/* VRAM has no room: stop */
+	u64 job;			/* this prefetch: it does not evict what it brought */
 	struct kfd_process *process;
 	struct kfd_smi_migration event;	/* of the stretch that is on its way */
 	bool told;			/* its start */
 	struct svm_chunk chunks[2];
 };
 
+static atomic64_t svm_jobs = ATOMIC64_INIT(0);
+
 struct svm_mover *svm_mover_create(void)
 {
-	return kvmalloc(sizeof(struct svm_mover), GFP_KERNEL_ACCOUNT);
+	return kvmalloc(sizeof(struct svm_mover), GFP_KERNEL);
 }
 
 void svm_mover_destroy(struct svm_mover *mover)
@@ -114,7 +118,7 @@ static unsigned long svm_count_held(const struct svm_mover *mover, const struct 
 		for (k = 0; k < got; k++) {
 			held += svm_left_held(mover, pages[k]);
 			if (mover->to && kfd_page_dev(pages[k]) == mover->to)
-				svm_page_used(pages[k], &used);
+				svm_page_used(pages[k], &used, mover->job);
 			put_page(pages[k]);
 		}
 		/* It stops at the first entry without a page. */
@@ -138,6 +142,27 @@ static unsigned long svm_filter(const struct svm_mover *mover, struct svm_chunk 
 	return n;
 }
 
+/* Holes that the memory cgroup has no room for stay holes. Returns how many. */
+static unsigned long svm_leave_holes(struct svm_chunk *chunk)
+{
+	struct svm_batch *batch = &chunk->batch;
+	unsigned long i, holes = 0, room;
+
+	for (i = 0; i < batch->npages; i++)
+		holes += batch->src[i] == MIGRATE_PFN_MIGRATE;
+	room = svm_charge_try(chunk->vma.vma->vm_mm, holes, &chunk->charge);
+	holes -= room;
+	for (i = 0; i < batch->npages; i++) {
+		if (batch->src[i] != MIGRATE_PFN_MIGRATE)
+			continue;
+		if (room)
+			room--;
+		else
+			batch->src[i] = 0;
+	}
+	return holes;
+}
+
 /* Give the next @n entries that go, from *@i on, the pages of @block. */
 static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch,
 			   struct klttm_block *block, unsigned long n, unsigned long *i)
@@ -153,7 +178,7 @@ static void svm_take_block(struct svm_mover *mover, struct svm_batch *batch,
 		if (page)
 			svm_batch_add(batch, *i, page);
 	}
-	klttm_page_put(block);
+	klttm_svm_block_filled(block);
 }
 
 /*
@@ -169,7 +194,7 @@ static void svm_alloc_vram(struct svm_mover *mover, struct svm_batch *batch, uns
 		void *cookie = svm_block_cookie(svm_account_get(mover->account), batch->by_cpu);
 
 		size = min(size, n);
-		block = klttm_svm_block_create(mover->to->ttm, size, cookie);
+		block = klttm_svm_block_create(mover->to->ttm, size, cookie, mover->job);
 		if (!IS_ERR(block)) {
 			svm_take_block(mover, batch, block, size, &i);
 			n -= size;
@@ -240,6 +265,7 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 
 	chunk->under_way = false;
 	chunk->held = 0;
+	INIT_LIST_HEAD(&chunk->charge);
 	if (mover->from && svm_huge_ram(start, n, (struct page **)batch->dst))
 		return false;
 	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
@@ -264,11 +290,14 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 		return chunk->held;
 
 	n = svm_filter(mover, chunk);
+	if (n && !mover->from)
+		n -= svm_leave_holes(chunk);
 	if (n && mover->to)
 		svm_alloc_vram(mover, batch, n);
 	else if (n)
 		svm_alloc_ram(chunk);
 	if (!batch->nruns) {
+		svm_charge_done(&chunk->charge);
 		migrate_vma_finalize(&chunk->vma);
 		return chunk->held;
 	}
@@ -305,6 +334,7 @@ static unsigned long svm_chunk_finish(struct svm_mover *mover, struct svm_chunk 
 
 	if (chunk->under_way) {
 		svm_batch_wait(&chunk->batch);
+		svm_charge_done(&chunk->charge);
 		migrate_vma_pages(&chunk->vma);
 		count = svm_batch_settle(&chunk->batch,
 					 mover->to ? KFD_PAGE_TO_PEER : KFD_PAGE_TO_RAM_PREFETCH);
@@ -428,6 +458,7 @@ void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long 
 		.trigger = KFD_MIGRATE_TRIGGER_PREFETCH,
 	};
 	mover->full = false;
+	mover->job = atomic64_inc_return(&svm_jobs);
 	for (i = 0; i < KFD_MAX_GPUS; i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);
 

@@ -109,9 +109,19 @@ void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long 
 
 /*
  * @page, a device page that the caller references, is wanted where it is: its block leaves VRAM last. *last is
- * the block of the call before, NULL at first, so that a walk touches each block once. Any process context.
+ * the block of the call before, NULL at first, so that a walk touches each block once. @job: the prefetch, as
+ * klttm_svm_block_create() knows it. Any process context.
  */
-void svm_page_used(struct page *page, struct klttm_block **last);
+void svm_page_used(struct page *page, struct klttm_block **last, u64 job);
+
+/* svm_memcg.c */
+
+/*
+ * How many of @npages fresh pages the memory cgroup of @mm takes without killing anybody. @pages collects what holds
+ * the room until svm_charge_done(), right before the pages are charged. Context: the process itself; may sleep.
+ */
+unsigned long svm_charge_try(struct mm_struct *mm, unsigned long npages, struct list_head *pages);
+void svm_charge_done(struct list_head *pages);
 
 /* svm_account.c */
 

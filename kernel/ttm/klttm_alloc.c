@@ -38,6 +38,8 @@ int klttm_alloc_begin(struct klttm_device *dev, bool interruptible)
 
 void klttm_alloc_end(struct klttm_device *dev)
 {
+	dev->interruptible = false;
+	dev->job = 0;
 	mutex_unlock(&dev->alloc_lock);
 }
 

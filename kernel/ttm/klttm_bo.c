@@ -134,7 +134,7 @@ static struct klttm_bo *klttm_bo_try(struct klttm_device *dev, const struct kltt
 	struct klttm_bo *bo;
 	int ret;
 
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
+	bo = kzalloc(sizeof(*bo), KLTTM_GFP_METADATA);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 	klttm_bo_setup(bo, dev, params);
@@ -158,6 +158,7 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 	struct klttm_bo *bo = ERR_PTR(ret);
 
 	if (!ret) {
+		dev->job = params->job;
 		bo = klttm_bo_try(dev, params);
 		if (PTR_ERR(bo) == -ENOMEM && klttm_alloc_last_resort(dev))
 			bo = klttm_bo_try(dev, params);

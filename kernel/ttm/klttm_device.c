@@ -136,10 +136,7 @@ void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats)
 	stats->vram_held = dev->vram_held;
 	stats->vram_reserved = dev->vram_reserved;
 	spin_unlock(&dev->mm_lock);
-	spin_lock(&dev->svm_lock);
-	stats->orphan_blocks = dev->orphan_blocks;
-	stats->vram_orphaned = dev->vram_orphaned;
-	spin_unlock(&dev->svm_lock);
+	klttm_svm_orphan_stats(dev, stats);
 	stats->vram_objects = ttm_resource_manager_usage(&dev->vram_man);
 	stats->gtt_used = ttm_resource_manager_usage(&dev->gtt_man);
 	stats->buffer_objects = atomic64_read(&dev->buffer_objects);

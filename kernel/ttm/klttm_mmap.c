@@ -26,6 +26,9 @@ static vm_fault_t klttm_vm_fault(struct vm_fault *vmf)
 	if (ret)
 		goto out_exit;
 	ret = ttm_bo_vm_fault_reserved(vmf, vmf->vma->vm_page_prot, TTM_BO_VM_NUM_PREFAULT);
+	/* No RAM to read a swapped object back: 6.1 would have the access tried again without end. */
+	if (ret & VM_FAULT_OOM)
+		ret = VM_FAULT_SIGBUS;
 	/* On a retry that may sleep TTM has already unlocked. */
 	if (ret != VM_FAULT_RETRY || (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		dma_resv_unlock(tbo->base.resv);

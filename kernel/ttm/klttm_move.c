@@ -68,6 +68,8 @@ static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct 
 		return false;
 	if (klttm_bo_is_discardable(bo))
 		return true;
+	if (bo->svm && dev->job && READ_ONCE(to_klttm_block(tbo->resource)->job) == dev->job)
+		return false;
 	return !klttm_ram_short(dev) && klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
 }
 

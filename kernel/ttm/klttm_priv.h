@@ -54,6 +54,9 @@ struct seq_file;
 #define KLTTM_PRIORITY_DISCARDABLE	0
 #define KLTTM_PRIORITY_NORMAL		1
 
+/* Charged to who asks. At the limit of its cgroup it gets no object; nobody is killed for one. */
+#define KLTTM_GFP_METADATA	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /* A memory type without memory: where evict_flags() sends an object that must stay where it is (klttm_alloc.c). */
 #define KLTTM_PL_NOWHERE	TTM_PL_PRIV
 
@@ -74,6 +77,7 @@ struct klttm_device {
 	 */
 	struct mutex alloc_lock;
 	bool dying;			/* alloc_lock: destroy began, contents no longer matter */
+	u64 job;			/* alloc_lock: of this allocation, whose blocks are not evicted for it; or 0 */
 	bool interruptible;		/* alloc_lock: this allocation may be interrupted by any signal */
 	bool retry_orphans;		/* alloc_lock: this allocation has not looked at the orphans yet */
 	/*
@@ -95,7 +99,6 @@ struct klttm_device {
 	struct list_head svm_blocks;	/* newest first, so that a walk does not chase new ones */
 	struct list_head orphans;	/* longest untried first */
 	u64 orphan_blocks;
-	u64 vram_orphaned;
 
 	struct llist_head idle;		/* SVM blocks whose last page came back */
 	struct llist_head dead;		/* blocks without references */
@@ -117,7 +120,13 @@ struct klttm_device {
 
 struct klttm_block {
 	struct ttm_resource base;
-	struct drm_mm_node node;
+	unsigned long first_page, npages;	/* as it was handed out */
+	struct drm_mm_node node;	/* mm_lock: all of it, unless it was trimmed */
+	struct drm_mm_node *held;	/* mm_lock: what is left after klttm_block_trim(), else NULL */
+	unsigned int held_count;
+	bool used_known;		/* mm_lock: used is valid */
+	DECLARE_BITMAP(used, SZ_2M >> PAGE_SHIFT);	/* mm_lock: SVM, pages that may be in use; bits only go */
+	unsigned long busy_pages;	/* mm_lock: in all nodes */
 	struct klttm_device *dev;
 	/*
 	 * One of the TTM resource, one that all SVM pages share while any is in use, and one per borrower
@@ -126,6 +135,8 @@ struct klttm_block {
 	refcount_t refs;
 	refcount_t pages;		/* SVM: references of klttm_page_get() */
 	struct klttm_bo *bo;		/* svm_lock: SVM, the object whose reference the pages own */
+	bool filled;			/* SVM: no page of it will be handed out any more */
+	u64 job;			/* SVM: who brought or wanted it last (klttm_svm_block_touch()) */
 	void *priv;
 	struct list_head svm_link;
 	struct list_head orphan_link;
@@ -181,7 +192,7 @@ static inline struct klttm_bo *to_klttm_bo(struct ttm_buffer_object *tbo)
 
 static inline u64 klttm_block_phys(const struct klttm_block *block)
 {
-	return block->dev->config.vram_base + (block->node.start << PAGE_SHIFT);
+	return block->dev->config.vram_base + (block->first_page << PAGE_SHIFT);
 }
 
 /* klttm_vram.c */
@@ -189,6 +200,8 @@ void klttm_vram_init(struct klttm_device *dev);
 void klttm_vram_fini(struct klttm_device *dev);
 bool klttm_block_get_unless_zero(struct klttm_block *block);
 void klttm_block_put(struct klttm_block *block);	/* any context */
+/* Give back what is not in use of an orphan. May sleep; the block is referenced. */
+void klttm_block_trim(struct klttm_block *block);
 
 /* klttm_svm.c */
 void klttm_svm_init(struct klttm_device *dev);
@@ -201,6 +214,7 @@ void klttm_svm_block_forget(struct klttm_block *block);
 /* Ask the owner once more to empty orphans, at most @limit of them. Locking: alloc_lock. */
 void klttm_svm_retry_orphans(struct klttm_device *dev, u64 limit);
 u64 klttm_svm_orphans(struct klttm_device *dev);
+void klttm_svm_orphan_stats(struct klttm_device *dev, struct klttm_stats *stats);
 
 /* klttm_alloc.c */
 /*
@@ -250,6 +264,7 @@ struct klttm_bo_params {
 	u64 flags;			/* AMDGPU_GEM_CREATE_* */
 	u32 page_align;			/* VRAM starts at a multiple of so many pages; 0: anywhere */
 	bool svm;
+	u64 job;			/* SVM, see klttm_svm_block_create() */
 	bool foreign;
 	struct dma_resv *resv;		/* NULL: the object's own */
 	atomic64_t *committed_to;	/* from klttm_commit(); NULL: not charged */

@@ -20,9 +20,9 @@ void klttm_svm_init(struct klttm_device *dev)
 	INIT_LIST_HEAD(&dev->orphans);
 }
 
-struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv)
+struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job)
 {
-	struct klttm_bo_params params = { .domains = AMDGPU_GEM_DOMAIN_VRAM, .svm = true };
+	struct klttm_bo_params params = { .domains = AMDGPU_GEM_DOMAIN_VRAM, .svm = true, .job = job };
 	struct klttm_block *block;
 	struct klttm_bo *bo;
 
@@ -36,6 +36,7 @@ struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned lo
 
 	block = to_klttm_block(bo->tbo.resource);
 	block->priv = priv;
+	WRITE_ONCE(block->job, job);
 	refcount_set(&block->pages, 1);
 	refcount_inc(&block->refs);
 	spin_lock(&dev->svm_lock);
@@ -47,7 +48,7 @@ struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned lo
 }
 EXPORT_SYMBOL_GPL(klttm_svm_block_create);
 
-void klttm_svm_block_touch(struct klttm_block *block)
+void klttm_svm_block_touch(struct klttm_block *block, u64 job)
 {
 	struct klttm_device *dev = block->dev;
 	struct klttm_bo *bo;
@@ -59,6 +60,7 @@ void klttm_svm_block_touch(struct klttm_block *block)
 	spin_unlock(&dev->svm_lock);
 	if (!bo)
 		return;
+	WRITE_ONCE(block->job, job);
 	if (dma_resv_trylock(bo->tbo.base.resv)) {
 		spin_lock(&dev->bdev.lru_lock);
 		ttm_bo_move_to_lru_tail(&bo->tbo);
@@ -77,15 +79,23 @@ EXPORT_SYMBOL_GPL(klttm_block_priv);
 
 unsigned long klttm_block_first_page(const struct klttm_block *block)
 {
-	return block->node.start;
+	return block->first_page;
 }
 EXPORT_SYMBOL_GPL(klttm_block_first_page);
 
 unsigned long klttm_block_npages(const struct klttm_block *block)
 {
-	return block->node.size;
+	return block->npages;
 }
 EXPORT_SYMBOL_GPL(klttm_block_npages);
+
+void klttm_svm_block_filled(struct klttm_block *block)
+{
+	/* Pairs with the look in klttm_svm_block_used(). */
+	smp_store_release(&block->filled, true);
+	klttm_page_put(block);
+}
+EXPORT_SYMBOL_GPL(klttm_svm_block_filled);
 
 bool klttm_block_is_orphan(struct klttm_block *block)
 {
@@ -132,12 +142,13 @@ void klttm_svm_block_evicted(struct klttm_block *block)
 	if (bo) {
 		list_add_tail(&block->orphan_link, &dev->orphans);
 		dev->orphan_blocks++;
-		dev->vram_orphaned += block->node.size << PAGE_SHIFT;
 	}
 	spin_unlock(&dev->svm_lock);
+	if (!bo)
+		return;
+	klttm_block_trim(block);
 	/* Not the last one: whoever evicts the object holds a reference. */
-	if (bo)
-		ttm_bo_put(&bo->tbo);
+	ttm_bo_put(&bo->tbo);
 }
 
 void klttm_svm_block_idle(struct klttm_block *block)
@@ -151,7 +162,6 @@ void klttm_svm_block_idle(struct klttm_block *block)
 	if (!list_empty(&block->orphan_link)) {
 		list_del_init(&block->orphan_link);
 		dev->orphan_blocks--;
-		dev->vram_orphaned -= block->node.size << PAGE_SHIFT;
 	}
 	spin_unlock(&dev->svm_lock);
 	if (bo)
@@ -200,6 +210,18 @@ void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_
 		fn(block, arg);
 }
 EXPORT_SYMBOL_GPL(klttm_for_each_svm_block);
+
+void klttm_svm_orphan_stats(struct klttm_device *dev, struct klttm_stats *stats)
+{
+	struct klttm_block *block;
+
+	stats->vram_orphaned = 0;
+	spin_lock(&dev->svm_lock);
+	stats->orphan_blocks = dev->orphan_blocks;
+	list_for_each_entry(block, &dev->orphans, orphan_link)
+		stats->vram_orphaned += (u64)READ_ONCE(block->busy_pages) << PAGE_SHIFT;
+	spin_unlock(&dev->svm_lock);
+}
 
 u64 klttm_svm_orphans(struct klttm_device *dev)
 {

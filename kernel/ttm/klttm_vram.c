@@ -4,8 +4,11 @@
  *
  * Invariant: the drm_mm node of a block is removed when the last reference to the block is gone and not
  * before. TTM's free() drops one reference only, so VRAM that an SVM page still uses is never handed out again.
+ * A block of which only some pages are in use gives the rest back (klttm_block_trim()): what is left is a node for
+ * each run of used pages.
  * The removal happens on the device's workqueue, or in an allocation that finds no room, whoever comes first.
  */
+#include <linux/bitmap.h>
 #include <linux/slab.h>
 
 #include <drm/drm_print.h>
@@ -37,17 +40,105 @@ void klttm_block_put(struct klttm_block *block)
 	queue_work(dev->wq, &dev->reap_work);
 }
 
+/* Locking: mm_lock. */
+static void klttm_block_remove_nodes(struct klttm_block *block)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&block->dev->mm_lock);
+	if (!block->held)
+		drm_mm_remove_node(&block->node);
+	for (i = 0; i < block->held_count; i++)
+		drm_mm_remove_node(&block->held[i]);
+	block->dev->vram_held -= (u64)block->busy_pages << PAGE_SHIFT;
+	block->busy_pages = 0;
+}
+
 static void klttm_block_free(struct klttm_block *block)
 {
 	struct klttm_device *dev = block->dev;
 
 	klttm_svm_block_forget(block);
 	spin_lock(&dev->mm_lock);
-	dev->vram_held -= block->node.size << PAGE_SHIFT;
-	drm_mm_remove_node(&block->node);
+	klttm_block_remove_nodes(block);
 	spin_unlock(&dev->mm_lock);
+	kvfree(block->held);
 	kfree(block);
 }
+
+static unsigned int klttm_count_runs(const unsigned long *used, unsigned long npages)
+{
+	unsigned long at, end = 0;
+	unsigned int runs = 0;
+
+	while ((at = find_next_bit(used, npages, end)) < npages) {
+		end = find_next_zero_bit(used, npages, at);
+		runs++;
+	}
+	return runs;
+}
+
+/* The runs of used pages become nodes. Their VRAM was freed under the same hold of mm_lock, so it is there. */
+static void klttm_block_insert_runs(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+	unsigned long at, end = 0;
+	unsigned int i;
+
+	lockdep_assert_held(&dev->mm_lock);
+	for (i = 0; i < block->held_count; i++) {
+		at = find_next_bit(block->used, block->npages, end);
+		end = find_next_zero_bit(block->used, block->npages, at);
+		block->held[i].start = block->first_page + at;
+		block->held[i].size = end - at;
+		WARN_ON_ONCE(drm_mm_reserve_node(&dev->mm, &block->held[i]));
+		block->busy_pages += end - at;
+	}
+	dev->vram_held += (u64)block->busy_pages << PAGE_SHIFT;
+}
+
+void klttm_block_trim(struct klttm_block *block)
+{
+	struct klttm_device *dev = block->dev;
+	struct drm_mm_node *nodes;
+	unsigned int runs;
+
+	spin_lock(&dev->mm_lock);
+	runs = block->used_known ? klttm_count_runs(block->used, block->npages) : 0;
+	if (bitmap_weight(block->used, block->npages) == block->busy_pages)
+		runs = 0;
+	spin_unlock(&dev->mm_lock);
+	/* Without a page in use the block is about to go as a whole. */
+	if (!runs)
+		return;
+	nodes = kvcalloc(runs, sizeof(*nodes), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	if (!nodes)
+		return;
+	spin_lock(&dev->mm_lock);
+	/* More pages came back meanwhile: then whoever said so trims. */
+	if (klttm_count_runs(block->used, block->npages) == runs) {
+		klttm_block_remove_nodes(block);
+		swap(block->held, nodes);
+		block->held_count = runs;
+		klttm_block_insert_runs(block);
+	}
+	spin_unlock(&dev->mm_lock);
+	kvfree(nodes);
+}
+
+void klttm_svm_block_used(struct klttm_block *block, const unsigned long *used)
+{
+	/* Pairs with klttm_svm_block_filled(). */
+	if (!smp_load_acquire(&block->filled))
+		return;
+	spin_lock(&block->dev->mm_lock);
+	bitmap_copy(block->used, used, block->npages);
+	block->used_known = true;
+	spin_unlock(&block->dev->mm_lock);
+	if (klttm_block_is_orphan(block))
+		klttm_block_trim(block);
+}
+EXPORT_SYMBOL_GPL(klttm_svm_block_used);
 
 /* Any thread may do it, and several at once: each block is taken off a list by one of them. */
 static void klttm_reap(struct klttm_device *dev)
@@ -92,8 +183,12 @@ static int klttm_vram_insert(struct klttm_device *dev, struct klttm_block *block
 	if (ret)
 		ret = drm_mm_insert_node_generic(&dev->mm, &block->node, npages, align, 0,
 						 DRM_MM_INSERT_BEST);
-	if (!ret)
+	if (!ret) {
+		block->first_page = block->node.start;
+		block->npages = npages;
+		block->busy_pages = npages;
 		dev->vram_held += npages << PAGE_SHIFT;
+	}
 	spin_unlock(&dev->mm_lock);
 	return ret;
 }
@@ -108,7 +203,7 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 	struct klttm_block *block;
 	int ret;
 
-	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT);
+	block = kzalloc(sizeof(*block), KLTTM_GFP_METADATA);
 	if (!block)
 		return -ENOMEM;
 	block->dev = dev;
@@ -134,7 +229,7 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 
 	/* Last: from here on the resource is in the LRU. */
 	ttm_resource_init(bo, place, &block->base);
-	block->base.start = block->node.start;
+	block->base.start = block->first_page;
 	*res = &block->base;
 	return 0;
 }
