@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 struct BenchArguments {
   CommonOptions common;
   std::vector<std::string> kernels = {"stock"};
+  std::vector<std::string> parts;
   std::string json;
 };
 
@@ -47,11 +48,12 @@ std::uint64_t device_process_bytes() {
   return 0;
 }
 
-Result<nlohmann::json> run_bench(Vm* vm) {
+Result<nlohmann::json> run_bench(Vm* vm, const std::vector<std::string>& parts) {
   GuestCommand command;
   std::string results;
   std::string messages;
   command.argv = {sibling_program("kfdlab_bench"), "3"};
+  command.argv.insert(command.argv.end(), parts.begin(), parts.end());
   command.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
   command.on_output = [&](int stream, std::string_view data) { (stream == 3 ? results : messages) += data; };
   const auto end = vm->run(command);
@@ -77,7 +79,7 @@ Result<nlohmann::json> bench_kernel(const std::string& name, const BenchArgument
   auto vm = Vm::boot(options);
   KFDLAB_TRY(vm);
   interrupt->add(vm.value().get());
-  auto json = run_bench(vm.value().get());
+  auto json = run_bench(vm.value().get(), arguments.parts);
   interrupt->remove(vm.value().get());
   KFDLAB_TRY(vm.value()->shutdown());
   KFDLAB_TRY(json);
@@ -91,9 +93,12 @@ void print_bench(const nlohmann::json& json) {
   const auto& metadata = json.contains("metadata") ? json.at("metadata") : nlohmann::json::object();
   const double resident = judge::json_number(metadata, "resident_bytes");
   const double held = judge::json_number(metadata, "vmalloc_bytes") + judge::json_number(metadata, "slab_growth_bytes");
-  fmt::print("{} ({})\n{}", judge::json_text(json, "release"), judge::json_text(json, "accel"), bench::table(json));
-  fmt::print("driver metadata: {} KiB with {} resident in VRAM ({:.2f} %)\n", static_cast<std::uint64_t>(held) >> 10,
-             bench::size_text(static_cast<std::uint64_t>(resident)), resident > 0 ? held / resident * 100 : 0);
+  fmt::print("{} ({})\n{}{}", judge::json_text(json, "release"), judge::json_text(json, "accel"), bench::table(json),
+             bench::ratios(json));
+  if (resident > 0) {
+    fmt::print("driver metadata: {} KiB with {} resident in VRAM ({:.2f} %)\n", static_cast<std::uint64_t>(held) >> 10,
+               bench::size_text(static_cast<std::uint64_t>(resident)), held / resident * 100);
+  }
   fmt::print("device process: {:.1f} MiB beyond its shared mappings\n\n",
              judge::json_number(json, "device_process_bytes") / (1 << 20));
   std::fflush(stdout);
@@ -141,6 +146,9 @@ std::function<int()> setup_bench(CLI::App& app) {
   auto arguments = std::make_shared<BenchArguments>();
   app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")
       ->allow_extra_args(false);
+  app.add_option("--part", arguments->parts, "pages, eviction, allocation or scaling; may be repeated (default all)")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"pages", "eviction", "allocation", "scaling"}));
   app.add_option("--json", arguments->json, "write the measurements as JSON");
   add_common_options(app, arguments->common);
   return [arguments] { return bench_all(*arguments); };

@@ -53,7 +53,65 @@ std::string ratio(const Medians& medians, const char* operation, const char* ref
   return fmt::format("{:.2f}", b->second.at(bytes) / a->second.at(bytes));
 }
 
+// a / b, or "-".
+std::string quotient(double a, double b) { return b > 0 ? fmt::format("{:.2f}", a / b) : "-"; }
+
+std::string eviction_lines(const nlohmann::json& rows) {
+  std::string text;
+  for (const auto& row : rows) {
+    const double to_ram = json_number(row, "to_ram_us");
+    text +=
+        fmt::format("eviction of {}: {} times as fast as prefetch to RAM, {} when another prefetch needs the room\n",
+                    size_text(static_cast<std::uint64_t>(json_number(row, "bytes"))),
+                    quotient(to_ram, json_number(row, "evict_us")), quotient(to_ram, json_number(row, "by_ttm_us")));
+  }
+  return text;
+}
+
+std::string allocation_lines(const nlohmann::json& rows) {
+  std::string text;
+  for (const auto& row : rows) {
+    const double alone = json_number(row, "alone_us");
+    text += fmt::format(
+        "allocation of {} of VRAM beside {:.0f} objects: {} of its time alone if they are buffers, {} if SVM's\n",
+        size_text(static_cast<std::uint64_t>(json_number(row, "bytes"))), json_number(row, "others"),
+        quotient(json_number(row, "beside_buffers_us"), alone), quotient(json_number(row, "beside_svm_us"), alone));
+  }
+  return text;
+}
+
+std::string cost_line(const std::string& what, const nlohmann::json& row) {
+  const auto& cost = row.contains("cost") ? row.at("cost") : nlohmann::json::object();
+  return fmt::format("{:>14} | {:>8.2f} {:>8.2f} {:>8.2f}\n", what, json_number(cost, "to_vram"),
+                     json_number(cost, "to_ram"), json_number(cost, "evict"));
+}
+
+std::string scaling_table(const nlohmann::json& scaling) {
+  std::string text = fmt::format("{:>14} | {:>8} {:>8} {:>8}\n", "cost of a page", "to VRAM", "to RAM", "evict");
+  for (const auto& row : scaling.at("size")) {
+    text += cost_line(size_text(static_cast<std::uint64_t>(json_number(row, "bytes"))), row);
+  }
+  for (const auto& row : scaling.at("processes")) {
+    text += cost_line(fmt::format("{:.0f} processes", json_number(row, "processes")), row);
+  }
+  return text + "(as a multiple of the cost with 16 MiB, and with one process, measured in turn)\n";
+}
+
 }  // namespace
+
+std::string ratios(const nlohmann::json& bench) {
+  std::string text;
+  if (bench.contains("eviction")) {
+    text += eviction_lines(bench.at("eviction"));
+  }
+  if (bench.contains("allocation")) {
+    text += allocation_lines(bench.at("allocation"));
+  }
+  if (bench.contains("scaling")) {
+    text += scaling_table(bench.at("scaling"));
+  }
+  return text;
+}
 
 std::string size_text(std::uint64_t bytes) {
   return bytes >= 1u << 20 ? fmt::format("{} MiB", bytes >> 20) : fmt::format("{} KiB", bytes >> 10);
@@ -62,6 +120,9 @@ std::string size_text(std::uint64_t bytes) {
 std::string table(const nlohmann::json& bench) {
   std::set<std::uint64_t> sizes;
   const Medians medians = medians_of(bench, &sizes);
+  if (sizes.empty()) {
+    return {};
+  }
   static constexpr char kRow[] =
       "{:>8} | {:>9} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>6} {:>6} {:>6} | {:>9} {:>9} {:>6}\n";
   std::string text = fmt::format(kRow, "", "memcpy", "to VRAM", "over", "over", "over", "to RAM", "over", "over",

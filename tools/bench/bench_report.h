@@ -10,8 +10,12 @@
 
 namespace kfdlab::bench {
 
-// One kernel's table. `bench` is kfdlab_bench's object; rows it lacks are left out.
+// One kernel's table of migrations and pins. `bench` is kfdlab_bench's object; rows it lacks are left out, and without
+// any the text is empty.
 [[nodiscard]] std::string table(const nlohmann::json& bench);
+
+// Eviction, allocation and scaling, what there is of them, as lines of ratios; empty for nothing.
+[[nodiscard]] std::string ratios(const nlohmann::json& bench);
 
 // Resident bytes of a process that are not in shared mappings, from the text of /proc/PID/smaps.
 [[nodiscard]] std::uint64_t private_resident_bytes(std::string_view smaps);
