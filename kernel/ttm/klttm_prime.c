@@ -21,8 +21,8 @@
 
 #include "klttm_priv.h"
 
-/* Innermost: klttm_bo.exported of all objects. */
-static DEFINE_MUTEX(klttm_export_lock);
+/* Innermost: klttm_bo.exported of all objects. A spinlock, since making a dma-buf may reclaim and so move objects. */
+static DEFINE_SPINLOCK(klttm_export_lock);
 
 static struct klttm_bo *dma_buf_to_klttm_bo(const struct dma_buf *buf)
 {
@@ -93,10 +93,10 @@ static void klttm_dma_buf_release(struct dma_buf *buf)
 {
 	struct klttm_bo *bo = dma_buf_to_klttm_bo(buf);
 
-	mutex_lock(&klttm_export_lock);
+	spin_lock(&klttm_export_lock);
 	if (bo->exported == buf)
 		bo->exported = NULL;
-	mutex_unlock(&klttm_export_lock);
+	spin_unlock(&klttm_export_lock);
 	drm_gem_dmabuf_release(buf);
 }
 
@@ -109,13 +109,36 @@ static const struct dma_buf_ops klttm_dma_buf_ops = {
 	.mmap = drm_gem_dmabuf_mmap,
 };
 
-/* The object's dma-buf with a reference, NULL if it has none that lives. Locking: klttm_export_lock. */
+/* The object's dma-buf with a reference, NULL if it has none that lives. */
 static struct dma_buf *klttm_exported_get(struct klttm_bo *bo)
 {
-	struct dma_buf *buf = bo->exported;
+	struct dma_buf *buf;
 
+	spin_lock(&klttm_export_lock);
+	buf = bo->exported;
 	/* Its file is there until klttm_dma_buf_release(), even with no reference left. */
-	return buf && kcompat_file_tryget(buf->file) ? buf : NULL;
+	if (buf && !kcompat_file_tryget(buf->file))
+		buf = NULL;
+	spin_unlock(&klttm_export_lock);
+	return buf;
+}
+
+/* Make @new the object's dma-buf, unless somebody else was faster; takes over the reference. */
+static struct dma_buf *klttm_exported_set(struct klttm_bo *bo, struct dma_buf *new)
+{
+	struct dma_buf *buf;
+
+	spin_lock(&klttm_export_lock);
+	buf = bo->exported;
+	if (buf && !kcompat_file_tryget(buf->file))
+		buf = NULL;
+	if (!buf)
+		bo->exported = new;
+	spin_unlock(&klttm_export_lock);
+	if (!buf)
+		return new;
+	dma_buf_put(new);
+	return buf;
 }
 
 struct dma_buf *klttm_gem_export(struct drm_gem_object *obj, int flags)
@@ -134,15 +157,11 @@ struct dma_buf *klttm_gem_export(struct drm_gem_object *obj, int flags)
 
 	if (bo->userptr || bo->only_file)
 		return ERR_PTR(-EPERM);
-	mutex_lock(&klttm_export_lock);
 	buf = klttm_exported_get(bo);
-	if (!buf) {
-		buf = drm_gem_dmabuf_export(obj->dev, &info);
-		if (!IS_ERR(buf))
-			bo->exported = buf;
-	}
-	mutex_unlock(&klttm_export_lock);
-	return buf;
+	if (buf)
+		return buf;
+	buf = drm_gem_dmabuf_export(obj->dev, &info);
+	return IS_ERR(buf) ? buf : klttm_exported_set(bo, buf);
 }
 
 void klttm_prime_moved(struct klttm_bo *bo)
@@ -152,9 +171,7 @@ void klttm_prime_moved(struct klttm_bo *bo)
 	dma_resv_assert_held(bo->tbo.base.resv);
 	if (!READ_ONCE(bo->exported))
 		return;
-	mutex_lock(&klttm_export_lock);
 	buf = klttm_exported_get(bo);
-	mutex_unlock(&klttm_export_lock);
 	if (buf) {
 		dma_buf_move_notify(buf);
 		dma_buf_put(buf);

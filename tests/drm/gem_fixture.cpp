@@ -157,9 +157,7 @@ GemMapping::~GemMapping() {
   }
 }
 
-bool GemMapping::all_zero() const {
-  return *data() == std::byte{0} && std::memcmp(data(), data() + 1, size_ - 1) == 0;
-}
+bool GemMapping::all_zero() const { return *data() == std::byte{0} && std::memcmp(data(), data() + 1, size_ - 1) == 0; }
 
 void GemTest::SetUp() {
   DrmTest::SetUp();

@@ -189,7 +189,8 @@ int call_at_random(int fd, std::uint64_t seed) {
     if (words.number(2) == 0) {
       reinterpret_cast<std::uint32_t*>(argument.data())[0] = static_cast<std::uint32_t>(words.number(12));
     }
-    const int error = ::ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'd', call.number, size), argument.data()) == 0 ? 0 : errno;
+    const int error =
+        ::ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'd', call.number, size), argument.data()) == 0 ? 0 : errno;
     if (error == ENODEV || error > 133) {
       return 2;
     }

@@ -109,9 +109,9 @@ TEST_F(GemUserptr, ReadOnlyValidationDoesNotWrite) {
   buffer.protect(0, kPages, PROT_READ);
   std::uint32_t handle = 0;
   EXPECT_EQ(gem().userptr(buffer.data(), buffer.size(), kValidated, &handle), EPERM) << "not writable";
-  EXPECT_EQ(gem().userptr(buffer.data(), buffer.size(), AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_VALIDATE,
-                          &handle),
-            0);
+  EXPECT_EQ(
+      gem().userptr(buffer.data(), buffer.size(), AMDGPU_GEM_USERPTR_READONLY | AMDGPU_GEM_USERPTR_VALIDATE, &handle),
+      0);
   EXPECT_EQ(gem().close(handle), 0);
 }
 
