@@ -230,6 +230,25 @@ TEST_F(KfdMemory, DeviceMappingIsNoUserPointer) {
   EXPECT_EQ(kfd().free(vram.handle), 0);
 }
 
+TEST_F(KfdMemory, UserPointerIsNoPin) {
+  KFDLAB_NEEDS_ROOT();
+  const Buffer user(64);
+  fill_pattern(user.bytes(), 1);
+  const auto before = read_pin_counts();
+  ASSERT_TRUE(before.ok());
+  KfdAlloc alloc = request(va(), user.size(), kUserptr | kWritable);
+  alloc.mmap_offset = user.address();
+  ASSERT_EQ(kfd().alloc(&alloc), 0);
+  ASSERT_EQ(kfd().map(alloc.handle, this_gpu(), nullptr), 0);
+  const auto mapped = read_pin_counts();
+  ASSERT_TRUE(mapped.ok());
+  EXPECT_EQ(mapped.value().outstanding(), before.value().outstanding());
+  EXPECT_EQ(::madvise(user.data(), user.size(), MADV_PAGEOUT), 0);
+  EXPECT_EQ(pattern_error(user.bytes(), 1), "");
+  ASSERT_EQ(kfd().unmap(alloc.handle, this_gpu(), nullptr), 0);
+  EXPECT_EQ(kfd().free(alloc.handle), 0);
+}
+
 TEST_F(KfdMemory, AddressesOfBuffersDoNotOverlap) {
   KfdAlloc alloc = request(va(kMiB), kMiB, kVram);
   ASSERT_EQ(kfd().alloc(&alloc), 0);
