@@ -28,7 +28,8 @@ int klttm_cs_device_init(struct klttm_device *dev)
 	spin_lock_init(&cs->lock);
 	INIT_LIST_HEAD(&cs->ctxs);
 	init_waitqueue_head(&cs->idle);
-	cs->wq = alloc_workqueue("kfdlab_cs", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	/* One at a time: there is one ring, and who copies pages should not compete with every context for it. */
+	cs->wq = alloc_workqueue("kfdlab_cs", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 1);
 	return cs->wq ? 0 : -ENOMEM;
 }
 

@@ -72,6 +72,9 @@ static bool klttm_exec_at_home(struct klttm_bo *bo)
 {
 	if (bo->tbo.pin_count || bo->foreign)
 		return true;
+	/* What was discarded has no memory on 6.12. */
+	if (!bo->tbo.resource)
+		return false;
 	switch (bo->tbo.resource->mem_type) {
 	case TTM_PL_VRAM:
 		return bo->preferred_domains & AMDGPU_GEM_DOMAIN_VRAM;
@@ -204,7 +207,7 @@ struct page *klttm_exec_page(struct klttm_bo *bo, unsigned long index)
 	struct ttm_buffer_object *tbo = &bo->tbo;
 
 	dma_resv_assert_held(tbo->base.resv);
-	if (bo->svm || bo->foreign)
+	if (bo->svm || bo->foreign || !tbo->resource)
 		return NULL;
 	if (tbo->resource->mem_type == TTM_PL_VRAM)
 		return pfn_to_page(PHYS_PFN(klttm_block_phys(to_klttm_block(tbo->resource))) + index);
