@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What happens to one GPU leaves the pages of the other alone; and what happens to the process that plays both.
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <future>
 
@@ -164,6 +166,30 @@ TEST_F(MultiGpuDeath, PagesMoveBetweenGpusWithoutADevice) {
   EXPECT_EQ(grown(b(), &Counters::bytes_copied_cpu), buffer->size());
   EXPECT_EQ(grown(b(), &Counters::bytes_copied_device), 0u);
   EXPECT_EQ(contents(*buffer), "");
+}
+
+// Both rings find out that nothing goes on; the process is killed for the first that asks, and once.
+TEST_F(MultiGpuDeath, StoppedDeviceIsResetOnceForAllGpus) {
+  const std::chrono::milliseconds before = reset_timeout();
+  ASSERT_TRUE(set_reset_timeout(std::chrono::seconds(1)));
+  const std::uint32_t generation = now(a()).generation;
+  Buffer first(1024);
+  Buffer second(1024);
+  fill(first);
+  fill(second);
+  ask("stop");
+  auto other = std::async(std::launch::async, [&] { return move_to_vram(first.bytes(), a()); });
+  EXPECT_EQ(move_to_vram(second.bytes(), b()), 0);
+  EXPECT_EQ(other.get(), 0);
+  EXPECT_TRUE(set_reset_timeout(before));
+  ASSERT_TRUE(eventually([&] { return all_serve(); }));
+  for (const std::uint32_t gpu : gpus()) {
+    EXPECT_EQ(now(gpu).generation, generation + 1);
+  }
+  EXPECT_EQ(places(first), (Places{{a(), 1024}}));
+  EXPECT_EQ(places(second), (Places{{b(), 1024}}));
+  EXPECT_EQ(contents(first), "");
+  EXPECT_EQ(contents(second), "");
 }
 
 TEST_F(MultiGpuDeath, KillInTheMiddleOfMovesBetweenGpusLosesNothing) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // /dev/kfdlab_test itself: every ioctl of include/uapi/kfdlab_test.h with arguments it must refuse. The suites trust
 // its answers, so it has to say no where it cannot give one.
-#include <iterator>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "tests/kfd/svm_fixture.h"
 
