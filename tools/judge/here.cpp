@@ -148,6 +148,7 @@ class HereRun {
   [[nodiscard]] std::vector<std::string> environment() const {
     return {fmt::format("{}={}", events::kSeedVariable, options_.seed),
             fmt::format("{}={}", events::kStressTimeVariable, options_.stress_seconds),
+            fmt::format("{}={}", events::kStressOperationsVariable, options_.stress_operations),
             fmt::format("{}={}", events::kBackendVariable, where_.backend),
             fmt::format("{}={}", events::kAcceleratorVariable, where_.accel)};
   }

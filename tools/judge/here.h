@@ -23,6 +23,7 @@ struct HereOptions {
   bool controls = true;                // run the negative controls
   std::uint64_t seed = 1;
   unsigned stress_seconds = 20;
+  std::uint64_t stress_operations = 0;  // 0: only the time ends a stress test
   std::chrono::seconds test_limit{0};  // 0: 60 s, or 180 s under tcg; four times that on debug kernels
 };
 

@@ -180,6 +180,8 @@ void SuiteRunner::on_line(std::string_view line) {
     begin_test(json_text(event, "test"));
   } else if (kind == events::kEventNote) {
     sink_->on_note(run_.suite + ": " + json_text(event, "message"));
+  } else if (kind == events::kEventAlive) {
+    return;  // that it came is what it says
   } else if (!running_) {
     exit_trouble_ = "said what cannot be understood: " + std::string(line);
   } else if (kind == events::kEventDeclare) {

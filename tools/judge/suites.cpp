@@ -11,6 +11,7 @@ constexpr std::array kSuites = {
     Suite{"gup", Place::Vm, "a long-term pin moves a page out of VRAM first; every other reference leaves it there"},
     Suite{"kfd", Place::Vm, "SVM ranges and attributes, prefetch both ways, bad input to every ioctl, topology"},
     Suite{"drm", Place::Vm, "the render node as libdrm_amdgpu sees it"},
+    Suite{"stress", Place::Vm, "no byte is lost under random operations of many processes with too little VRAM"},
 };
 
 }  // namespace

@@ -53,6 +53,7 @@ HereOptions here_options(const ValidateArguments& arguments) {
   here.controls = controls_wanted(arguments);
   here.seed = arguments.seed;
   here.stress_seconds = arguments.stress_seconds;
+  here.stress_operations = arguments.stress_operations;
   here.test_limit = std::chrono::seconds(arguments.test_timeout);
   return here;
 }
@@ -74,6 +75,9 @@ std::vector<std::string> repeat_options(const ValidateArguments& arguments) {
   add(common.machine != defaults.machine, "--machine", common.machine);
   add(!common.append.empty(), "--append", common.append);
   add(arguments.seed != 1, "--seed", std::to_string(arguments.seed));
+  add(arguments.stress_seconds != ValidateArguments{}.stress_seconds, "--time",
+      std::to_string(arguments.stress_seconds));
+  add(arguments.stress_operations != 0, "--operations", std::to_string(arguments.stress_operations));
   for (const std::string& parameter : arguments.module_params) {
     add(true, "--module-param", parameter);
   }
@@ -327,11 +331,12 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
 void add_validate_options(CLI::App& app, ValidateArguments& arguments) {
   app.add_option("--kernel", arguments.kernels, std::string(kKernelHelp) + "; may be repeated (default stock: both)")
       ->allow_extra_args(false);
-  app.add_option("--suite", arguments.suites, "unit, gup, kfd, drm or control; may be repeated (default all)")
+  app.add_option("--suite", arguments.suites, "unit, gup, kfd, drm, stress or control; may be repeated (default all)")
       ->allow_extra_args(false);
   app.add_option("--filter", arguments.filter, "GoogleTest pattern of the tests to run");
   app.add_option("--seed", arguments.seed, "seed of random tests (default 1)");
   app.add_option("--time", arguments.stress_seconds, "seconds for the stress tests (default 20)");
+  app.add_option("--operations", arguments.stress_operations, "end the stress tests after so many (default: by time)");
   app.add_option("--test-timeout", arguments.test_timeout, "seconds for one test (default 60, emulated 180)");
   app.add_flag("--here", arguments.here, "judge this machine, without a VM");
   app.add_option("--json", arguments.json, "write the results as JSON");

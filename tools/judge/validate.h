@@ -21,6 +21,7 @@ struct ValidateArguments {
   std::string filter;
   std::uint64_t seed = 1;
   unsigned stress_seconds = 20;
+  std::uint64_t stress_operations = 0;
   unsigned test_timeout = 0;  // seconds; 0: by accelerator
   std::string json, junit, out;
   bool here = false;

@@ -224,6 +224,9 @@ std::vector<std::string> here_arguments(const std::filesystem::path& self, const
   add_option(&argv, "--module-dir", options.module_dir);
   add_option(&argv, "--seed", std::to_string(options.seed));
   add_option(&argv, "--time", std::to_string(options.stress_seconds));
+  if (options.stress_operations > 0) {
+    add_option(&argv, "--operations", std::to_string(options.stress_operations));
+  }
   if (options.test_limit.count() > 0) {
     add_option(&argv, "--test-timeout", std::to_string(options.test_limit.count()));
   }

@@ -15,7 +15,7 @@ void parse_line(std::string_view line, KernelConfig* config) {
     line.remove_prefix(kUnsetBegin.size());
     line.remove_suffix(kUnsetEnd.size());
     if (line.starts_with(kPrefix)) {
-      (*config)[std::string(line)] = "n";
+      (*config)[std::string(line)] = std::string(1, 'n');  // GCC 12 warns about "n"
     }
     return;
   }
