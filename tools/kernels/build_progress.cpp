@@ -21,7 +21,8 @@ std::string duration_text(std::chrono::seconds elapsed) {
 }  // namespace
 
 bool BuildProgress::feed(std::string_view line) {
-  // "  CC      mm/gup.o", "  AS      arch/x86/entry/entry_64.o", "  CC [M]  lib/test_hmm.o"; other words make no object.
+  // "  CC      mm/gup.o", "  AS      arch/x86/entry/entry_64.o", "  CC [M]  lib/test_hmm.o"; other words make no
+  // object.
   if (!line.ends_with(".o") || (!line.starts_with("  CC ") && !line.starts_with("  AS "))) {
     return false;
   }

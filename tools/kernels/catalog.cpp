@@ -63,8 +63,8 @@ Status check_features(const std::string& name, const KernelConfig& config) {
   KFDLAB_TRY(text);
   const auto missing = missing_features(parse_kernel_config(text.value()), config);
   if (!config.empty() && !missing.empty()) {
-    return Error{fmt::format("the kernel at {} lacks {}; turn {} on and build it again", name,
-                             fmt::join(missing, ", "), missing.size() == 1 ? "it" : "them")};
+    return Error{fmt::format("the kernel at {} lacks {}; turn {} on and build it again", name, fmt::join(missing, ", "),
+                             missing.size() == 1 ? "it" : "them")};
   }
   return ok_status();
 }
@@ -76,8 +76,7 @@ Result<Prepared> prepare_built(const fs::path& cache, const std::string& name, c
   KFDLAB_TRY(check_features(name, built.config));
   const auto view = module_view(cache, built);
   KFDLAB_TRY(view);
-  Prepared prepared{{name, built.release, built.image, view.value(), {}},
-                    built_target(built)};
+  Prepared prepared{{name, built.release, built.image, view.value(), {}}, built_target(built)};
   prepared.boot.instrumented = is_instrumented(built.config);
   return prepared;
 }

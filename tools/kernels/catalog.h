@@ -24,7 +24,8 @@ struct CatalogEntry {
 [[nodiscard]] std::span<const CatalogEntry> stock_kernels();
 
 // What --kernel takes, for help texts.
-inline constexpr char kKernelHelp[] = "6.1, 6.12, debug-6.1, debug-6.12, stock, or the path of a kernel tree or bzImage";
+inline constexpr char kKernelHelp[] =
+    "6.1, 6.12, debug-6.1, debug-6.12, stock, or the path of a kernel tree or bzImage";
 
 // "6.1", "debug-6.12" to themselves, "stock" to all stock ones, a path to itself without links and dots; an Error says
 // what there is.

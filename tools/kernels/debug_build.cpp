@@ -98,9 +98,18 @@ class Build {
  private:
   [[nodiscard]] std::vector<std::string> make_command() const {
     // Not our caller's make, and nobody's name in the kernel's version text.
-    std::vector<std::string> argv = {"env", "-u", "MAKEFLAGS", "-u", "MFLAGS", "KBUILD_BUILD_USER=kfdlab",
-                                     "KBUILD_BUILD_HOST=kfdlab", "LC_ALL=C.UTF-8",
-                                     "KCONFIG_ALLCONFIG=" + wanted_file().string(), "make", "-C", source_.string(),
+    std::vector<std::string> argv = {"env",
+                                     "-u",
+                                     "MAKEFLAGS",
+                                     "-u",
+                                     "MFLAGS",
+                                     "KBUILD_BUILD_USER=kfdlab",
+                                     "KBUILD_BUILD_HOST=kfdlab",
+                                     "LC_ALL=C.UTF-8",
+                                     "KCONFIG_ALLCONFIG=" + wanted_file().string(),
+                                     "make",
+                                     "-C",
+                                     source_.string(),
                                      "O=" + tree_.directory.string()};
     if (const auto ccache = run_helper({"ccache", "--version"}); ccache.ok() && ccache.value().status == 0) {
       argv.push_back("CC=ccache gcc");
@@ -137,12 +146,11 @@ class Build {
     BuildProgress progress(kernel_.objects, goes_on ? count_objects(tree_.directory) : 0);
     const auto show = [&](std::string_view line) {
       progress.feed(line);
-      live_->update(progress.text(
-          std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin)));
+      live_->update(
+          progress.text(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin)));
     };
     live_->say(fmt::format("{} from {} {}; this takes 10 to 40 minutes once, Ctrl-C and later again is fine",
-                           goes_on ? "building on" : "building", tree_.source.package,
-                           tree_.source.version));
+                           goes_on ? "building on" : "building", tree_.source.package, tree_.source.version));
     auto argv = make_command();
     argv.insert(argv.end(), {fmt::format("-j{}", std::thread::hardware_concurrency()), "bzImage", "modules"});
     const auto status = run_make(argv, log, show);
@@ -187,8 +195,8 @@ Result<DebugTree> locate_debug_tree(const fs::path& cache, const DebugKernel& ke
   auto config = config_text(extra_config);
   KFDLAB_TRY(config);
   const std::string key = compiler_version() + "\n" + config.value();
-  fs::path directory = cache / "kernels" /
-                       cache_name(fmt::format("{}_{}_{:016x}", kernel.name, source.value().version, text_hash(key)));
+  fs::path directory =
+      cache / "kernels" / cache_name(fmt::format("{}_{}_{:016x}", kernel.name, source.value().version, text_hash(key)));
   return DebugTree{source.take(), config.take(), std::move(directory)};
 }
 

@@ -58,8 +58,8 @@ Result<BuiltKernel> find_in_tree(const fs::path& tree) {
   }
   for (const char* made : {kImagePath, "Module.symvers", "modules.order", kReleasePath}) {
     if (!is_there(tree / made)) {
-      return Error{fmt::format("the kernel in {} is not built (no {}); run there: make bzImage modules", tree.string(),
-                               made)};
+      return Error{
+          fmt::format("the kernel in {} is not built (no {}); run there: make bzImage modules", tree.string(), made)};
     }
   }
   BuiltKernel kernel{first_word(tree / kReleasePath), tree / kImagePath, tree, {}, read_config(tree)};
@@ -94,14 +94,16 @@ Result<BuiltKernel> find_by_image(const fs::path& image) {
     }
   }
   if (kernel.headers.empty()) {
-    return Error{fmt::format("there is no build tree and there are no headers of {} to build modules for {}; name the "
-                             "build tree instead, or install its headers as /lib/modules/{}/build",
-                             release.value(), image.string(), release.value())};
+    return Error{
+        fmt::format("there is no build tree and there are no headers of {} to build modules for {}; name the "
+                    "build tree instead, or install its headers as /lib/modules/{}/build",
+                    release.value(), image.string(), release.value())};
   }
   if (kernel.modules.empty()) {
-    return Error{fmt::format("the modules of {} are neither beside {} nor in /lib/modules; run depmod, or name the "
-                             "build tree instead",
-                             release.value(), image.string())};
+    return Error{
+        fmt::format("the modules of {} are neither beside {} nor in /lib/modules; run depmod, or name the "
+                    "build tree instead",
+                    release.value(), image.string())};
   }
   kernel.config = read_config(kernel.headers);
   return kernel;

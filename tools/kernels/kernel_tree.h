@@ -13,11 +13,11 @@
 namespace kfdlab {
 
 struct BuiltKernel {
-  std::string release;             // uname -r
-  std::filesystem::path image;     // bzImage
-  std::filesystem::path headers;   // build tree or packaged headers
-  std::filesystem::path modules;   // lib/modules/<release> of an installed kernel; empty: as the build tree lists them
-  KernelConfig config;             // empty: unknown
+  std::string release;            // uname -r
+  std::filesystem::path image;    // bzImage
+  std::filesystem::path headers;  // build tree or packaged headers
+  std::filesystem::path modules;  // lib/modules/<release> of an installed kernel; empty: as the build tree lists them
+  KernelConfig config;            // empty: unknown
 };
 
 // `path` is a build tree (of `make`, or its O=), or a bzImage: one in a build tree, or an installed one, whose headers

@@ -174,8 +174,8 @@ Result<std::string> candidate_version(const fs::path& cache, const std::string& 
   if (!last.empty()) {
     return last;
   }
-  return Error{fmt::format("the package index does not know {}; run apt-get update, or add a source that has it",
-                           package)};
+  return Error{
+      fmt::format("the package index does not know {}; run apt-get update, or add a source that has it", package)};
 }
 
 std::string cache_name(std::string name) {

@@ -15,8 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 bool installed(const SourcePackage& source) {
-  const auto output =
-      run_helper({"dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", source.package});
+  const auto output = run_helper({"dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", source.package});
   return output.ok() && output.value().out == "installed " + source.version;
 }
 
@@ -69,8 +68,8 @@ Result<fs::path> ensure_source(const fs::path& cache, const SourcePackage& sourc
   live->say(fmt::format("unpacking {}", packed.value().string()));
   const fs::path tree = scratch.value().path() / "tree";
   fs::create_directory(tree, error);
-  const auto tar = run_helper({"tar", "-C", tree.string(), "--strip-components=1", "--no-same-owner", "-xf",
-                               packed.value().string()});
+  const auto tar = run_helper(
+      {"tar", "-C", tree.string(), "--strip-components=1", "--no-same-owner", "-xf", packed.value().string()});
   KFDLAB_TRY(tar);
   if (tar.value().status != 0) {
     return Error{fmt::format("cannot unpack {}: {}", packed.value().string(), tar.value().err)};

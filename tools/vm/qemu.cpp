@@ -80,8 +80,8 @@ void add_share(Arguments& out, const std::string& tag, const std::filesystem::pa
 // test (60 s, emulated 180 s, four times that on an instrumented kernel); a slow CPU is not to be called stuck.
 std::string watchdog_words(bool instrumented, bool emulated) {
   const unsigned hung = (emulated ? 120 : 40) * (instrumented ? 3 : 1);
-  std::string line = fmt::format(
-      " sysctl.kernel.hung_task_timeout_secs={} sysctl.kernel.hung_task_check_interval_secs=10", hung);
+  std::string line =
+      fmt::format(" sysctl.kernel.hung_task_timeout_secs={} sysctl.kernel.hung_task_check_interval_secs=10", hung);
   if (emulated || instrumented) {
     const unsigned factor = (emulated ? 2 : 1) * (instrumented ? 3 : 1);
     line += fmt::format(" rcupdate.rcu_cpu_stall_timeout={} watchdog_thresh={} workqueue.watchdog_thresh={}",

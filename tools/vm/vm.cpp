@@ -208,8 +208,8 @@ Status VmImpl::await_agent() {
       return ended("while it booted");
     case AgentChannel::Outcome::TimedOut:
       dump_and_kill();
-      return Error{fmt::format("the VM did not boot within {} s; its console is in {}", limit.count(),
-                               console_log_.string())};
+      return Error{
+          fmt::format("the VM did not boot within {} s; its console is in {}", limit.count(), console_log_.string())};
     case AgentChannel::Outcome::Interrupted:
       return Error{"interrupted"};
     case AgentChannel::Outcome::Frame:

@@ -23,8 +23,8 @@ TEST(Checkers, AFullTableIsNoVerdict) {
   EXPECT_TRUE(says_checker_gave_up("kmemleak: Kernel memory leak detector disabled"));
   EXPECT_FALSE(says_checker_gave_up("WARNING: possible circular locking dependency detected"));
   LogWindows windows;
-  windows.feed({line(3, "BUG: MAX_LOCKDEP_ENTRIES too low!"),
-                line(3, "turning off the locking correctness validator.")});
+  windows.feed(
+      {line(3, "BUG: MAX_LOCKDEP_ENTRIES too low!"), line(3, "turning off the locking correctness validator.")});
   EXPECT_EQ(windows.gave_up(), "turning off the locking correctness validator.");
   EXPECT_NE(checkers_trouble(windows.gave_up(), false, 1), "");
 }
@@ -45,9 +45,9 @@ TEST(KernelLogRule, TakesALockdepReportAsOneAndNamesIt) {
       line(6, "something else"),
       line(4, "and a warning of its own"),
   };
-  EXPECT_EQ(judge_window(lines, {}, {}).unexpected,
-            (std::vector<std::string>{"WARNING: possible circular locking dependency detected",
-                                      "and a warning of its own"}));
+  EXPECT_EQ(
+      judge_window(lines, {}, {}).unexpected,
+      (std::vector<std::string>{"WARNING: possible circular locking dependency detected", "and a warning of its own"}));
 }
 
 TEST(KernelLogRule, TakesAKasanReportAsOneUpToItsLastRule) {
