@@ -66,13 +66,13 @@ std::uint64_t pattern_sum(std::uint64_t address, std::size_t bytes, std::uint64_
   return sum;
 }
 
-VramUser::VramUser(std::uint32_t gpu_id, std::size_t npages, std::uint64_t seed)
+VramUser::VramUser(std::uint32_t gpu_id, std::size_t npages, std::uint64_t seed, const std::function<void()>& first)
     : gpu_id_(gpu_id),
       npages_(npages),
       seed_(seed),
       frames_(shared_memory(npages * sizeof(std::uint64_t))),
       buffer_(npages),
-      child_([this](Peer& parent) { return serve(parent); }) {}
+      child_([&](Peer& parent) { return serve(parent, first); }) {}
 
 VramView VramUser::run(Command command) {
   if (!send({command, 0, 0})) {
@@ -92,7 +92,10 @@ VramView VramUser::finish() {
   return child_.peer().receive(&view) ? view : VramView{};
 }
 
-int VramUser::serve(Peer& parent) {
+int VramUser::serve(Peer& parent, const std::function<void()>& first) {
+  if (first) {
+    first();
+  }
   const auto kfd = KfdClient::open();  // what it registers lives as long as a file is open
   fill_pattern(buffer_.bytes(), seed_);
   Request request;

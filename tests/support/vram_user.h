@@ -42,8 +42,8 @@ bool empty_lru_batches();
 
 class VramUser {
  public:
-  // Starts with the pattern of `seed` in all pages, in RAM.
-  VramUser(std::uint32_t gpu_id, std::size_t npages, std::uint64_t seed);
+  // Starts with the pattern of `seed` in all pages, in RAM. `first` runs in the process before it touches them.
+  VramUser(std::uint32_t gpu_id, std::size_t npages, std::uint64_t seed, const std::function<void()>& first = {});
 
   VramView to_vram() { return run(Command::ToVram); }
   VramView to_ram() { return run(Command::ToRam); }
@@ -73,7 +73,7 @@ class VramUser {
 
   VramView run(Command command);
   bool send(const Request& request);
-  int serve(Peer& parent);
+  int serve(Peer& parent, const std::function<void()>& first);
   VramView answer(const Request& request);
   int add_up(const Request& request, std::uint64_t* sum);
   [[nodiscard]] std::uint64_t* shared_frames() const { return reinterpret_cast<std::uint64_t*>(frames_.data()); }
