@@ -14,9 +14,8 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/shrinker.h>
+#include <linux/slab.h>
 #include <linux/swap.h>
-
-#include <drm/drm_managed.h>
 
 #include "klttm_priv.h"
 
@@ -34,7 +33,6 @@ struct klttm_shrinker {
 	struct shrinker base;
 #endif
 	struct work_struct work;
-	struct task_struct *task;	/* runs the work now */
 };
 
 /* ---- pages ---- */
@@ -134,7 +132,7 @@ bool klttm_swap_valuable(struct klttm_device *dev, struct ttm_buffer_object *tbo
 	 * Beyond its limit TTM swaps out with GFP_KERNEL, which kills when RAM is short. Then the limit is
 	 * exceeded instead.
 	 */
-	return READ_ONCE(dev->shrinker->task) == current || klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
+	return READ_ONCE(dev->swap_task) == current || klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
 }
 
 static void klttm_swap_work(struct work_struct *work)
@@ -144,7 +142,7 @@ static void klttm_swap_work(struct work_struct *work)
 	struct klttm_device *dev = shrinker->dev;
 	s64 before = atomic64_read(&dev->ram_pages), goal = before - KLTTM_SWAP_PAGES;
 
-	WRITE_ONCE(shrinker->task, current);
+	WRITE_ONCE(dev->swap_task, current);
 	/* Each round swaps one object out, so this ends. Without space to swap to, RAM would only be moved about. */
 	while (atomic64_read(&dev->ram_pages) > max(goal, 0ll) && get_nr_swap_pages() > KLTTM_SWAP_PAGES) {
 		/* Without __GFP_FS nobody is killed for it; swapping needs only IO. */
@@ -152,7 +150,7 @@ static void klttm_swap_work(struct work_struct *work)
 			break;
 		cond_resched();
 	}
-	WRITE_ONCE(shrinker->task, NULL);
+	WRITE_ONCE(dev->swap_task, NULL);
 }
 
 static struct klttm_shrinker *to_klttm_shrinker(struct shrinker *base)
@@ -180,7 +178,8 @@ static unsigned long klttm_shrink_scan(struct shrinker *base, struct shrink_cont
 
 int klttm_swap_init(struct klttm_device *dev)
 {
-	struct klttm_shrinker *shrinker = drmm_kzalloc(dev->ddev, sizeof(*shrinker), GFP_KERNEL);
+	/* Not managed by DRM: that would free it before klttm_device_release() comes to it. */
+	struct klttm_shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
 	int ret;
 
 	if (!shrinker)
@@ -202,7 +201,9 @@ int klttm_swap_init(struct klttm_device *dev)
 	shrinker->base.seeks = DEFAULT_SEEKS;
 	ret = register_shrinker(&shrinker->base, "kfdlab-ttm:%u", dev->config.gpu_index);
 #endif
-	if (!ret)
+	if (ret)
+		kfree(shrinker);
+	else
 		dev->shrinker = shrinker;
 	return ret;
 }
@@ -219,4 +220,5 @@ void klttm_swap_fini(struct klttm_device *dev)
 	unregister_shrinker(&shrinker->base);
 #endif
 	cancel_work_sync(&shrinker->work);
+	kfree(shrinker);
 }
