@@ -269,37 +269,49 @@ TEST_F(CsDevice, OtherCopiesWaitBehindTheWorkAndArriveWhole) {
   EXPECT_TRUE(completes(context(), number));
 }
 
-// VRAM is filled by SVM pages and other buffers while one is in use. They find room among themselves; what is in use
-// stays, and leaves when it is idle.
+// VRAM is full of SVM pages when a buffer comes into use, and others want room. What was used before it leaves; the
+// buffer stays without anybody waiting for it, and leaves when it is idle.
 TEST_F(CsDevice, BusyBufferStaysInVramWhileOthersFillIt) {
   constexpr std::uint64_t kBusy = 4 << 20;
+  constexpr std::uint64_t kLeft = 32 << 20;  // little VRAM, so that filling it takes no time
   const GpuBuffer busy_one = create(AMDGPU_GEM_DOMAIN_VRAM, kBusy);
   const std::span<std::byte> contents = bytes(busy_one);
   fill_pattern(contents, kSeed);
   ASSERT_EQ(vram_of_file(), kBusy);
-  // Little VRAM is left, so that filling it takes no time.
-  const std::uint64_t left = 32 << 20;
   const auto before = counters();
-  ASSERT_EQ(device().reserve(gpu().gpu_id, before.vram_size - before.vram_held - left), 0);
+  ASSERT_EQ(device().reserve(gpu().gpu_id, before.vram_size - before.vram_held - kLeft), 0);
+  auto kfd = KfdClient::open();
+  ASSERT_TRUE(kfd.ok());
+  const auto prefetch = [&](const Buffer& pages) {
+    return kfd.value().svm_prefetch(pages.address(), pages.size(), gpu().gpu_id);
+  };
+  const Buffer old_pages(kLeft / kPageSize);
+  fill_pattern(old_pages.bytes(), kSeed + 1);
+  ASSERT_EQ(prefetch(old_pages), 0);
 
   set_copies_by_cpu(true);
   stop();
   std::uint64_t number = 0;
   ASSERT_EQ(nop_submission().buffers({busy_one.handle}).submit(fd(), &number), 0);
-  auto kfd = KfdClient::open();
-  ASSERT_TRUE(kfd.ok());
-  Buffer pages(2 * left / kPageSize);
-  fill_pattern(pages.bytes(), kSeed + 1);
-  for (int round = 0; round < 2; ++round) {
-    ASSERT_EQ(kfd.value().svm_prefetch(pages.address(), pages.size(), gpu().gpu_id), 0);
-    EXPECT_EQ(vram_of_file(), kBusy);
-  }
-  EXPECT_GT(counters().evictions, before.evictions);
+  const Buffer pages(kLeft / 2 / kPageSize);
+  fill_pattern(pages.bytes(), kSeed + 2);
+  const auto filled = counters();
+  ASSERT_EQ(prefetch(pages), 0);
+  EXPECT_GT(counters().evictions, filled.evictions);
+  EXPECT_EQ(vram_of_file(), kBusy);
   EXPECT_TRUE(is_busy(context(), number));
   EXPECT_EQ(pattern_error(contents, kSeed), "");
-  EXPECT_EQ(pattern_error(pages.bytes(), kSeed + 1), "");
+  EXPECT_EQ(pattern_error(old_pages.bytes(), kSeed + 1), "");
+  EXPECT_EQ(pattern_error(pages.bytes(), kSeed + 2), "");
   go_on();
   EXPECT_TRUE(completes(context(), number));
+
+  const Buffer all_of_it((kLeft + kBusy) / kPageSize);
+  fill_pattern(all_of_it.bytes(), kSeed + 3);
+  ASSERT_EQ(prefetch(all_of_it), 0);
+  EXPECT_EQ(vram_of_file(), 0u);
+  EXPECT_EQ(pattern_error(contents, kSeed), "");
+  EXPECT_EQ(pattern_error(all_of_it.bytes(), kSeed + 3), "");
 }
 
 class CsEvict : public CsDevice {

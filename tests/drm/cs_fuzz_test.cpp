@@ -21,7 +21,7 @@ class CsFuzz : public CsTest {
   [[nodiscard]] bool one_in(std::uint32_t n) { return number(n) == 0; }
   // A small number, one that is nearly right, or anything.
   [[nodiscard]] std::uint32_t any(std::uint32_t right) {
-    switch (number(8)) {
+    switch (number(24)) {
       case 0:
         return static_cast<std::uint32_t>(random_());
       case 1:
@@ -33,7 +33,7 @@ class CsFuzz : public CsTest {
     }
   }
   [[nodiscard]] std::uint64_t any64(std::uint64_t right) {
-    return one_in(4) ? (one_in(2) ? random_() : right + number(8192) - 4096) : right;
+    return one_in(12) ? (one_in(2) ? random_() : right + number(8192) - 4096) : right;
   }
   [[nodiscard]] const GpuBuffer& any_buffer() { return buffers_[number(static_cast<std::uint32_t>(buffers_.size()))]; }
 
