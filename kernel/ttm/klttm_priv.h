@@ -110,6 +110,7 @@ struct klttm_device {
 	atomic64_t ram_pages;		/* of objects in RAM, swapped out ones not */
 	atomic64_t swapouts;		/* objects */
 	struct klttm_shrinker *shrinker;
+	struct task_struct *swap_task;	/* runs the shrinker's work now; compared only */
 
 	atomic64_t vram_committed;	/* bytes of plain objects created for VRAM, at most vram_size */
 	atomic64_t buffer_objects;
