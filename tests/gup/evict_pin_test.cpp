@@ -39,9 +39,9 @@ class EvictPinTest : public GupTest {
     EXPECT_TRUE(view.fine()) << testing::PrintToString(view);
     EXPECT_EQ(view.census.vram, kLeft - held.size());
     EXPECT_EQ(held_pages(), kLeft);
-    EXPECT_TRUE(std::none_of(other.frames().begin(), other.frames().end(),
-                             [&](std::uint64_t frame) { return held.contains(frame); }))
-        << "a frame that is held was handed out again";
+    EXPECT_TRUE(std::none_of(other.frames().begin(), other.frames().end(), [&](std::uint64_t frame) {
+      return held.contains(frame);
+    })) << "a frame that is held was handed out again";
   }
   [[nodiscard]] const kfdlab_test_counters& start() const { return start_; }
 
@@ -50,12 +50,12 @@ class EvictPinTest : public GupTest {
 };
 
 // GupEvict.<rule>/<flavour>, and without a flavour.
-#define EVICT_PIN_TEST_EACH(rule, selection)                                                             \
-  class GupEvict_##rule : public EvictPinTest {                                                          \
-    void TestBody() override;                                                                            \
-  };                                                                                                     \
-  [[maybe_unused]] const bool GupEvict_##rule##_registered =                                             \
-      register_gup_tests<GupEvict_##rule>("GupEvict", #rule, selection(), __FILE__, __LINE__);           \
+#define EVICT_PIN_TEST_EACH(rule, selection)                                                   \
+  class GupEvict_##rule : public EvictPinTest {                                                \
+    void TestBody() override;                                                                  \
+  };                                                                                           \
+  [[maybe_unused]] const bool GupEvict_##rule##_registered =                                   \
+      register_gup_tests<GupEvict_##rule>("GupEvict", #rule, selection(), __FILE__, __LINE__); \
   void GupEvict_##rule::TestBody()
 
 std::vector<GupCase> nothing_special() { return {{kPinFastWrite, kHeld, "pin_fast_write"}}; }
@@ -63,9 +63,8 @@ std::vector<GupCase> nothing_special() { return {{kPinFastWrite, kHeld, "pin_fas
 // One of each kind of reference; the mm side of the others is the same.
 std::vector<GupCase> short_term() {
   std::vector<GupCase> cases;
-  for (const GupFlavour& flavour :
-       {kGetFastRead, kPinFastWrite, GupFlavour{KFDLAB_GUP_SLOW, KFDLAB_GUP_PIN},
-        GupFlavour{KFDLAB_GUP_REMOTE, KFDLAB_GUP_WRITE}}) {
+  for (const GupFlavour& flavour : {kGetFastRead, kPinFastWrite, GupFlavour{KFDLAB_GUP_SLOW, KFDLAB_GUP_PIN},
+                                    GupFlavour{KFDLAB_GUP_REMOTE, KFDLAB_GUP_WRITE}}) {
     cases.push_back({flavour, kHeld, flavour.name()});
   }
   return cases;

@@ -42,8 +42,8 @@ class EvictHeld : public Evict {
     const std::vector<std::byte> bytes = held->pipe.drain();
     std::string wrong;
     for (std::size_t i = 0; i < held->pages.size() && wrong.empty(); ++i) {
-      wrong = pattern_error(std::span(bytes).subspan(i * kPageSize, kPageSize), buffer.page_address(held->pages[i]),
-                            seed);
+      wrong =
+          pattern_error(std::span(bytes).subspan(i * kPageSize, kPageSize), buffer.page_address(held->pages[i]), seed);
     }
     return wrong;
   }
@@ -139,9 +139,9 @@ TEST_F(EvictHeld, HeldPagesOutliveTheMemoryAndKeepTheirVram) {
   }
   const std::vector<std::byte> bytes = held.pipe.drain();
   for (std::size_t i = 0; i < held.pages.size(); ++i) {
-    ASSERT_EQ(pattern_error(std::span(bytes).subspan(i * kPageSize, kPageSize), address + held.pages[i] * kPageSize,
-                            kSeed),
-              "");
+    ASSERT_EQ(
+        pattern_error(std::span(bytes).subspan(i * kPageSize, kPageSize), address + held.pages[i] * kPageSize, kSeed),
+        "");
   }
   view = other.to_vram();
   EXPECT_TRUE(view.all_vram()) << testing::PrintToString(view);

@@ -147,9 +147,7 @@ TEST_F(Evict, PagesReadByProcessVmReadvMeanwhileLeaveWithTheRest) {
     }
   });
   EXPECT_TRUE(eventually([&] { return reads != 0; }));
-  {
-    const auto pressure = press(kLeft / 2);
-  }
+  { const auto pressure = press(kLeft / 2); }
   stop = true;
   reader.join();
   EXPECT_EQ(wrong, "");

@@ -56,8 +56,7 @@ class Piece {
 
  private:
   void map(std::uint64_t generation) {
-    at_ = static_cast<std::byte*>(
-        ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    at_ = static_cast<std::byte*>(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     ::madvise(at_, kBytes, MADV_NOHUGEPAGE);
     rewrite(generation);
   }
@@ -113,8 +112,8 @@ bool race(Peer& parent, std::uint32_t gpu, std::uint64_t seed, unsigned steps) {
     switch (what) {
       case kPrefetch:
       case kPrefetchToo:
-        result.error = kfd.value().svm_prefetch(reinterpret_cast<std::uintptr_t>(piece.bytes().data()),
-                                                Piece::kBytes, gpu);
+        result.error =
+            kfd.value().svm_prefetch(reinterpret_cast<std::uintptr_t>(piece.bytes().data()), Piece::kBytes, gpu);
         break;
       case kRewrite:
         piece.rewrite(++generation);
@@ -164,9 +163,8 @@ TEST_F(EvictRace, OwnerMapsMovesForksAndExecsWhileItsPagesAreEvicted) {
   leave(kVram);
   std::vector<std::unique_ptr<Child>> owners;
   for (std::uint64_t i = 0; i < 2; ++i) {
-    owners.push_back(std::make_unique<Child>([&, i](Peer& parent) {
-      return race(parent, gpu(), test_seed() * 100 + i, kStepsEach) ? 0 : 1;
-    }));
+    owners.push_back(std::make_unique<Child>(
+        [&, i](Peer& parent) { return race(parent, gpu(), test_seed() * 100 + i, kStepsEach) ? 0 : 1; }));
   }
   unsigned total = 0;
   for (const auto& owner : owners) {

@@ -64,9 +64,9 @@ TEST_F(EvictReport, PartOfABufferLeft) {
 TEST_F(EvictReport, AttributesOfTheRangeAreKept) {
   VramUser other(gpu(), kLeft, kSeed + 1);
   const auto memory = in_vram(kLeft);
-  ASSERT_EQ(set(memory->address(), kLeft,
-                {{KFD_IOCTL_SVM_ATTR_PREFERRED_LOC, gpu()}, {KFD_IOCTL_SVM_ATTR_GRANULARITY, 5}}),
-            0);
+  ASSERT_EQ(
+      set(memory->address(), kLeft, {{KFD_IOCTL_SVM_ATTR_PREFERRED_LOC, gpu()}, {KFD_IOCTL_SVM_ATTR_GRANULARITY, 5}}),
+      0);
   ASSERT_TRUE(prefetch_to_vram(*memory));
   const SvmAnswer before = answer(memory->address(), kLeft);
   ASSERT_TRUE(other.to_vram().all_vram());
