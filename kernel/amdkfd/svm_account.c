@@ -13,6 +13,7 @@
  */
 #include <linux/list.h>
 #include <linux/refcount.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -22,6 +23,7 @@ struct svm_account {
 	refcount_t refs;
 	pid_t tgid;
 	bool closed;			/* its process is torn down; pages are left */
+	struct mm_struct *mm;		/* svm_accounts_lock: of the process, NULL once it is torn down */
 	struct list_head link;		/* svm_accounts */
 	atomic_long_t pages[KFD_MAX_GPUS];	/* in VRAM */
 };
@@ -40,6 +42,8 @@ struct svm_account *svm_account_create(pid_t tgid)
 		return NULL;
 	refcount_set(&account->refs, 1);
 	account->tgid = tgid;
+	account->mm = current->mm;
+	mmgrab(account->mm);
 	spin_lock_irq(&svm_accounts_lock);
 	list_add_tail(&account->link, &svm_accounts);
 	spin_unlock_irq(&svm_accounts_lock);
@@ -69,8 +73,27 @@ void svm_account_put(struct svm_account *account)
 
 void svm_account_close(struct svm_account *account)
 {
+	struct mm_struct *mm;
+
+	spin_lock_irq(&svm_accounts_lock);
+	mm = account->mm;
+	account->mm = NULL;
+	spin_unlock_irq(&svm_accounts_lock);
+	mmdrop(mm);
 	WRITE_ONCE(account->closed, true);
 	svm_account_put(account);
+}
+
+struct mm_struct *svm_account_mm_get(struct svm_account *account)
+{
+	struct mm_struct *mm;
+
+	spin_lock_irq(&svm_accounts_lock);
+	mm = account->mm;
+	if (mm && !mmget_not_zero(mm))
+		mm = NULL;
+	spin_unlock_irq(&svm_accounts_lock);
+	return mm;
 }
 
 pid_t svm_account_tgid(const struct svm_account *account)

@@ -5,6 +5,10 @@
  * evictor that holds its own mmap lock. A page somebody holds stays; its block stays busy until
  * page_free.
  *
+ * Pages are first collected by address, where they were when they came, if the owner's mmap lock
+ * can be had by trying: one walk of the page table, one notification and one TLB flush for many
+ * pages instead of one each. Only speed depends on it, what it did not find goes by frame.
+ *
  * A block goes in parts, two at a time: while the device copies one, the next is collected. RAM for
  * a part is there before its first page is unmapped, so nobody waits for a page of it while RAM is
  * looked for.
@@ -12,6 +16,7 @@
 #include <linux/delay.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "kfd_smi.h"
@@ -30,6 +35,8 @@
 
 struct svm_evict_part {
 	struct svm_batch batch;
+	struct migrate_vma vma;
+	bool by_address;		/* collected with @vma */
 	bool under_way;
 };
 
@@ -46,6 +53,7 @@ struct svm_evictor {
 struct svm_eviction {
 	struct kfd_dev *dev;
 	struct klttm_block *block;
+	struct mm_struct *mm;		/* collect by address here, its mmap lock is held; or NULL */
 	bool held_too;			/* try pages that look held: a look may be wrong */
 	struct svm_moved once;		/* of this attempt */
 	unsigned long no_ram;		/* of this attempt: pages that could go, but RAM could not be had */
@@ -187,18 +195,93 @@ static struct page *svm_pop_ram(struct list_head *pages)
 }
 
 /* Lock and unmap the pages of [first, first + npages) of the block that may leave, run by run. */
-static void svm_part_collect(const struct svm_eviction *ev, struct svm_batch *batch,
-			     unsigned long first)
+static void svm_collect_by_frame(const struct svm_eviction *ev, struct svm_evict_part *part,
+				 unsigned long first, unsigned long npages)
 {
+	struct svm_batch *batch = &part->batch;
 	unsigned long i, end;
 
-	for (i = 0; i < batch->npages; i = end + 1) {
-		for (end = i; end < batch->npages; end++)
+	part->by_address = false;
+	svm_batch_reset(batch, ev->dev, svm_block_exec(ev->block), npages);
+	for (i = 0; i < npages; i = end + 1) {
+		for (end = i; end < npages; end++)
 			if (!svm_page_may_leave(ev, svm_block_page(ev, first + end)))
 				break;
 		if (end > i)
 			migrate_device_range(batch->src + i,
 					     page_to_pfn(svm_block_page(ev, first + i)), end - i);
+	}
+}
+
+/*
+ * The same for whatever is where those pages were first touched: page->index is that address, unless
+ * mremap() moved them. False: not to be had so, nothing is collected.
+ */
+static bool svm_collect_by_address(const struct svm_eviction *ev, struct svm_evict_part *part,
+				   unsigned long first, unsigned long npages)
+{
+	unsigned long i, low = ULONG_MAX, high = 0;
+	struct svm_batch *batch = &part->batch;
+	struct vm_area_struct *vma;
+
+	for (i = 0; i < npages; i++) {
+		struct page *page = svm_block_page(ev, first + i);
+
+		if (!svm_page_may_leave(ev, page))
+			continue;
+		low = min(low, READ_ONCE(page->index));
+		high = max(high, READ_ONCE(page->index));
+	}
+	if (low > high || high - low >= SVM_BATCH_PAGES || high >= TASK_SIZE_MAX >> PAGE_SHIFT)
+		return false;
+	vma = find_vma(ev->mm, low << PAGE_SHIFT);
+	if (!vma || vma->vm_start > low << PAGE_SHIFT || vma->vm_end <= high << PAGE_SHIFT ||
+	    !vma_is_anonymous(vma) || vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT)
+		return false;
+
+	part->by_address = true;
+	svm_batch_reset(batch, ev->dev, svm_block_exec(ev->block) || vma->vm_flags & VM_EXEC,
+			high - low + 1);
+	part->vma = (struct migrate_vma){
+		.vma = vma,
+		.src = batch->src,
+		.dst = batch->dst,
+		.start = low << PAGE_SHIFT,
+		.end = (high + 1) << PAGE_SHIFT,
+		.pgmap_owner = ev->dev->pgmap.owner,
+		.flags = MIGRATE_VMA_SELECT_DEVICE_COHERENT,
+	};
+	return !migrate_vma_setup(&part->vma);
+}
+
+/* Give what was collected of the block a page of @ram each; the rest stays where it is. */
+static void svm_part_fill(struct svm_eviction *ev, struct svm_evict_part *part,
+			  struct list_head *ram)
+{
+	struct svm_batch *batch = &part->batch;
+	unsigned long i;
+
+	for (i = 0; i < batch->npages; i++) {
+		struct page *from = migrate_pfn_to_page(batch->src[i]), *page;
+
+		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		/*
+		 * A hole, another block's, or given back between the look and the lock. And one
+		 * that was collected without a look and has more than the collection's reference.
+		 */
+		if (!from || !svm_page_in_use(ev, from) ||
+		    (part->by_address && page_count(from) > 1)) {
+			batch->src[i] &= ~MIGRATE_PFN_MIGRATE;
+			continue;
+		}
+		page = svm_pop_ram(ram);
+		if (!page) {
+			ev->no_ram++;
+			continue;
+		}
+		lock_page(page);
+		svm_batch_add(batch, i, page);
 	}
 }
 
@@ -221,22 +304,9 @@ static void svm_part_begin(struct svm_eviction *ev, struct svm_evict_part *part,
 		return;
 	}
 
-	svm_batch_reset(batch, ev->dev, svm_block_exec(ev->block), npages);
-	svm_part_collect(ev, batch, first);
-	for (i = 0; i < npages; i++) {
-		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
-			continue;
-		/* It was given back between the look and the lock. */
-		if (!svm_page_in_use(ev, svm_block_page(ev, first + i)))
-			continue;
-		page = svm_pop_ram(&ram);
-		if (!page) {
-			ev->no_ram++;
-			continue;
-		}
-		lock_page(page);
-		svm_batch_add(batch, i, page);
-	}
+	if (!ev->mm || !svm_collect_by_address(ev, part, first, npages))
+		svm_collect_by_frame(ev, part, first, npages);
+	svm_part_fill(ev, part, &ram);
 	while ((page = svm_pop_ram(&ram)))
 		__free_page(page);
 	part->under_way = true;
@@ -255,9 +325,15 @@ static void svm_part_end(struct svm_eviction *ev, struct svm_evict_part *part)
 		return;
 	if (batch->nruns)
 		svm_batch_wait(batch);
-	migrate_device_pages(batch->src, batch->dst, batch->npages);
+	if (part->by_address)
+		migrate_vma_pages(&part->vma);
+	else
+		migrate_device_pages(batch->src, batch->dst, batch->npages);
 	count = svm_batch_settle(batch, KFD_PAGE_TO_RAM_EVICT);
-	migrate_device_finalize(batch->src, batch->dst, batch->npages);
+	if (part->by_address)
+		migrate_vma_finalize(&part->vma);
+	else
+		migrate_device_finalize(batch->src, batch->dst, batch->npages);
 	part->under_way = false;
 	ev->once.moved += count.moved;
 	ev->once.failed += count.failed;
@@ -282,6 +358,23 @@ static void svm_evict_once(struct svm_eviction *ev, struct svm_evictor *evictor)
 	ev->moved += ev->once.moved;
 }
 
+/* Returns how many pages are left. Locking: only tries the mmap lock, of whatever mm. */
+static unsigned long svm_evict_by_address(struct svm_eviction *ev)
+{
+	struct mm_struct *mm = svm_account_mm_get(svm_block_account(ev->block));
+
+	if (mm && mmap_read_trylock(mm)) {
+		ev->mm = mm;
+		svm_evict_once(ev, ev->dev->evictor);
+		ev->mm = NULL;
+		mmap_read_unlock(mm);
+	}
+	/* This may be the end of the address space, whose pages and locks we hold. */
+	if (mm)
+		mmput_async(mm);
+	return svm_block_pages_in_use(ev);
+}
+
 /* Returns how many pages stayed. */
 static unsigned long svm_evict_pages(struct svm_eviction *ev)
 {
@@ -291,7 +384,8 @@ static unsigned long svm_evict_pages(struct svm_eviction *ev)
 	unsigned long left = 0, failed;
 
 	mutex_lock(&dev->evictor->lock);
-	for (attempt = 1; attempt <= attempts; attempt++) {
+	left = orphan ? svm_block_pages_in_use(ev) : svm_evict_by_address(ev);
+	for (attempt = 1; left && attempt <= attempts; attempt++) {
 		/* An orphan is asked again and again, so that has to be cheap. */
 		ev->held_too = attempt == 1 && !orphan;
 		svm_evict_once(ev, dev->evictor);

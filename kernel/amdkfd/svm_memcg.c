@@ -11,8 +11,8 @@
 
 #include "svm_range.h"
 
-/* What is charged beside the pages: page tables, and what other CPUs keep in stock. */
-#define SVM_CHARGE_SLACK	8ul
+/* What is charged beside the pages: page tables, book-keeping of VRAM, and what other CPUs keep in stock. */
+#define SVM_CHARGE_SLACK	16ul
 #define SVM_CHARGE_NEAR		1024ul
 
 /* Pages until the nearest limit of the cgroup and its parents. */
@@ -33,6 +33,16 @@ static unsigned long svm_charge_room(struct mm_struct *mm)
 	return room;
 }
 
+static void svm_charge_give_back(struct list_head *pages, unsigned long npages)
+{
+	struct page *page;
+
+	while (npages-- && (page = list_first_entry_or_null(pages, struct page, lru))) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
 unsigned long svm_charge_try(struct mm_struct *mm, unsigned long npages, struct list_head *pages)
 {
 	unsigned long got = 0;
@@ -47,15 +57,11 @@ unsigned long svm_charge_try(struct mm_struct *mm, unsigned long npages, struct 
 		list_add(&page->lru, pages);
 		got++;
 	}
+	svm_charge_give_back(pages, SVM_CHARGE_SLACK);
 	return got - min(got, SVM_CHARGE_SLACK);
 }
 
 void svm_charge_done(struct list_head *pages)
 {
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, pages, lru) {
-		list_del(&page->lru);
-		__free_page(page);
-	}
+	svm_charge_give_back(pages, ULONG_MAX);
 }

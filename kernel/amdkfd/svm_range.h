@@ -131,6 +131,8 @@ struct svm_account *svm_account_get(struct svm_account *account);
 void svm_account_put(struct svm_account *account);
 /* The process is torn down: its reference, and what is left are pages of somebody else. */
 void svm_account_close(struct svm_account *account);
+/* The process's mm with a reference to its address space (drop with mmput_async()), NULL if that is going. */
+struct mm_struct *svm_account_mm_get(struct svm_account *account);
 pid_t svm_account_tgid(const struct svm_account *account);
 struct svm_account *svm_block_account(const struct klttm_block *block);
 /*
