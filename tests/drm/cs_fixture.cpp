@@ -201,8 +201,8 @@ std::span<std::byte> CsTest::bytes(const GpuBuffer& buffer) {
   if (error != 0) {
     return {};
   }
-  void* start = ::mmap(nullptr, buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd(),
-                       static_cast<off_t>(args.out.addr_ptr));
+  void* start =
+      ::mmap(nullptr, buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd(), static_cast<off_t>(args.out.addr_ptr));
   EXPECT_NE(start, MAP_FAILED) << std::strerror(errno);
   if (start == MAP_FAILED) {
     return {};

@@ -31,8 +31,8 @@ class Submission {
 
   Submission& ib(const drm_amdgpu_cs_chunk_ib& ib);
   Submission& ib(std::uint64_t va, std::uint32_t bytes);
-  Submission& list(std::uint32_t handle);                          // a list made before
-  Submission& buffers(std::span<const std::uint32_t> handles);     // a list in the submission
+  Submission& list(std::uint32_t handle);                       // a list made before
+  Submission& buffers(std::span<const std::uint32_t> handles);  // a list in the submission
   Submission& buffers(std::initializer_list<std::uint32_t> handles) {
     return buffers(std::span(handles.begin(), handles.size()));
   }
@@ -81,8 +81,8 @@ class CsTest : public DrmTest {
   [[nodiscard]] std::uint32_t new_context(int fd) const;
   [[nodiscard]] static int free_context(int fd, std::uint32_t context);
 
-  // An object in `domain`, mapped for the GPU. Gone at the end of the test unless discard() took it. The handle is 0 and
-  // the test failed if it does not work.
+  // An object in `domain`, mapped for the GPU. Gone at the end of the test unless discard() took it. The handle is 0
+  // and the test failed if it does not work.
   GpuBuffer create(std::uint64_t domain, std::uint64_t size, std::uint64_t flags = 0);
   void discard(const GpuBuffer& buffer);
   // Its memory, mapped until the end of the test. Empty on failure.

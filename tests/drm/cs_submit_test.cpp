@@ -19,9 +19,7 @@ class CsSubmit : public CsTest {
   // Submits and expects that error.
   void refused(Submission& submission, int error) const { EXPECT_EQ(submission.submit(fd()), error); }
   void refused(Submission&& submission, int error) const { refused(submission, error); }
-  void refused(const drm_amdgpu_cs_chunk_ib& ib, int error) const {
-    refused(Submission(context()).ib(ib), error);
-  }
+  void refused(const drm_amdgpu_cs_chunk_ib& ib, int error) const { refused(Submission(context()).ib(ib), error); }
   [[nodiscard]] drm_amdgpu_cs_chunk_ib nop_ib() const {
     drm_amdgpu_cs_chunk_ib ib = {};
     ib.va_start = nops().va;
@@ -193,8 +191,8 @@ TEST_F(CsSubmit, IbsLargerThanTheRingWork) {
 
 TEST_F(CsSubmit, AddressesWithoutAMappingAreEinval) {
   drm_amdgpu_cs_chunk_ib ib = nop_ib();
-  for (const std::uint64_t va : std::initializer_list<std::uint64_t>{0, nops().va - 4, nops().va + nops().size,
-                                                                     0x0000'8000'0000'0000, ~3ull}) {
+  for (const std::uint64_t va :
+       std::initializer_list<std::uint64_t>{0, nops().va - 4, nops().va + nops().size, 0x0000'8000'0000'0000, ~3ull}) {
     ib.va_start = va;
     refused(ib, EINVAL);
   }
@@ -304,8 +302,8 @@ TEST_F(CsSubmit, LibdrmSubmitsAndWaits) {
   ASSERT_EQ(amdgpu_bo_alloc(device.get(), &request, &bo), 0);
   std::uint64_t va = 0;
   amdgpu_va_handle va_handle = nullptr;
-  ASSERT_EQ(amdgpu_va_range_alloc(device.get(), amdgpu_gpu_va_range_general, kPageSize, kPageSize, 0, &va, &va_handle,
-                                  0), 0);
+  ASSERT_EQ(
+      amdgpu_va_range_alloc(device.get(), amdgpu_gpu_va_range_general, kPageSize, kPageSize, 0, &va, &va_handle, 0), 0);
   ASSERT_EQ(amdgpu_bo_va_op(bo, 0, kPageSize, va, 0, AMDGPU_VA_OP_MAP), 0);
   amdgpu_bo_list_handle list = nullptr;
   ASSERT_EQ(amdgpu_bo_list_create(device.get(), 1, &bo, nullptr, &list), 0);

@@ -388,9 +388,8 @@ TEST_F(CsSync, PointThatIsStillToBeSubmittedCanBeAwaited) {
   const std::uint32_t other = new_context();
   auto waiter = std::async(std::launch::async, [&] {
     std::uint64_t number = 0;
-    const int error = nop_submission(other)
-                          .wait_point(timeline, 1, DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT)
-                          .submit(fd(), &number);
+    const int error =
+        nop_submission(other).wait_point(timeline, 1, DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT).submit(fd(), &number);
     return error == 0 ? number : 0;
   });
   ASSERT_EQ(nop_submission().signal_point(timeline, 1).submit(fd()), 0);
