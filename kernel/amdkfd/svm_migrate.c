@@ -11,8 +11,8 @@
  * meet nothing of ours that is locked.
  *
  * Nothing here fails the caller. Pages of other kinds stay where they are: file and shared memory,
- * KSM pages (one would carry other processes' mappings into VRAM), other drivers' device pages,
- * pages somebody holds, and on kernels so far huge pages that are mapped page by page.
+ * memory registered for merging (KSM), other drivers' device pages, pages somebody holds, and on
+ * kernels so far huge pages that are mapped page by page.
  */
 #include <linux/delay.h>
 #include <linux/ksm.h>
@@ -267,6 +267,13 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 	chunk->held = 0;
 	INIT_LIST_HEAD(&chunk->charge);
 	if (mover->from && svm_huge_ram(start, n, (struct page **)batch->dst))
+		return false;
+	/*
+	 * KSM maps a merged page first and makes that mapping known to rmap afterwards, without
+	 * mmap_lock in between. Collection, which goes by page table, would put a migration entry
+	 * there that finalize, which goes by rmap, does not find: the next touch of it is a BUG().
+	 */
+	if (!mover->from && vma->vm_flags & VM_MERGEABLE)
 		return false;
 	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
 	chunk->vma = (struct migrate_vma){

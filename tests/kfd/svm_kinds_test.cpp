@@ -55,8 +55,9 @@ class Merging {
   bool works_;
 };
 
-// A merged page in VRAM would carry every other process's mapping of it along.
-TEST_F(SvmKinds, MergedPagesStayInRam) {
+// A merged page in VRAM would carry every other process's mapping of it along, and any page there may be in the middle
+// of being merged.
+TEST_F(SvmKinds, MemoryRegisteredForMergingStaysInRamUntilItIsTakenBack) {
   const Merging merging;
   KFDLAB_NEEDS(merging.works(), "this kernel has no KSM");
   constexpr std::size_t kSame = 32;
@@ -75,12 +76,15 @@ TEST_F(SvmKinds, MergedPagesStayInRam) {
   ASSERT_TRUE(prefetch_to_vram(buffer));
   EXPECT_EQ(census(buffer, 0, kSame), (PageCensus{.none = 0, .ram = kSame, .vram = 0}));
   EXPECT_EQ(oracle().frame(buffer.page(kSame - 1)), merged);
-  EXPECT_EQ(census(buffer, kSame, kSame), (PageCensus{.none = 0, .ram = 0, .vram = kSame}));
+  EXPECT_EQ(census(buffer, kSame, kSame), (PageCensus{.none = 0, .ram = kSame, .vram = 0}));
+
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_UNMERGEABLE), 0);
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(census(buffer), (PageCensus{.none = 0, .ram = 0, .vram = 2 * kSame}));
   for (std::size_t page = 0; page < kSame; ++page) {
     ASSERT_EQ(pattern_error(buffer.pages(page, 1), buffer.address(), kSeed), "");
   }
   EXPECT_EQ(pattern_error(buffer.pages(kSame, kSame), kSeed), "");
-  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_UNMERGEABLE), 0);
 }
 
 // Who registered for missing pages is to fill them in, not the driver.
