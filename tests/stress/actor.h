@@ -73,6 +73,7 @@ class Actor {
   void prefetch_of_others(Random& random);
   void change_attributes(Random& random);
   void evict_all(Random& random);
+  // operations: actor_buffer.cpp
   void buffers(Random& random);
   // operations: actor_hold.cpp
   void pin(Random& random);
@@ -102,16 +103,25 @@ class Actor {
   [[nodiscard]] std::string parents_view(std::size_t slot) const;
 
   // actor_device.cpp
+  void check_attributes(Run run);
   void move_run(Run run, std::uint32_t location, const char* what);
   void prefetch(Random& random, bool to_vram);
   [[nodiscard]] std::uint32_t random_gpu(Random& random) const;
+
+  // actor_buffer.cpp
   struct Buffer {
     KfdAlloc alloc;
-    std::size_t gpu = 0;
-    char* memory = nullptr;
-    bool mapped = false;  // by the GPU
+    std::uint32_t gem_handle = 0;
+    std::size_t gpu = 0;  // index
+    bool gem = false;     // else KFD's
+    bool vram = false;    // else GTT
+    bool gpu_mapped = false;
+    char* place = nullptr;
+    char* memory = nullptr;  // its place while there is a buffer
     std::vector<PageKey> keys;
   };
+  [[nodiscard]] int create_object(Random& random, Buffer* buffer, std::size_t pages);
+  void destroy_object(const Buffer& buffer);
   void allocate_buffer(Random& random, unsigned index);
   void use_buffer(Random& random, unsigned index);
   void free_buffer(Random& random, unsigned index);

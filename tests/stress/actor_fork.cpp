@@ -98,6 +98,10 @@ void Actor::live_as_child(ChildSlot* slot, Random& random) {
     }
     own_kfd_.emplace(kfd.take());
     context_.kfd = &*own_kfd_;
+    // Attributes belong to the KFD process, and this one is new.
+    for (std::size_t at = 0; at < window_.slots(); ++at) {
+      window_.set_granularity(at, kDefaultGranularity);
+    }
   }
   if (random.one_in(3)) {
     check_all();

@@ -182,8 +182,8 @@ void Actor::keep(Random& random, Hold hold, Run run) {
     if (hold.kind == HoldKind::Pipe) {
       context_.board->add(Count::HeldPagesInVram, home == PageHome::Vram ? 1 : 0);
     }
-    if (hold.exclusive()) {
-      holds_.pinned(slot);
+    if (hold.exclusive() || hold.writes) {
+      holds_.replaced(slot);
     }
     hold.pages.push_back(page);
   }

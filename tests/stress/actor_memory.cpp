@@ -56,6 +56,9 @@ void Actor::map_hole(Random& random) {
   }
   map_run(run);
   changed(Count::Mmaps);
+  if (context_.kfd != nullptr && random.one_in(2)) {
+    check_attributes(run);
+  }
   for (std::size_t i = random.below(run.count + 1); i > 0; --i) {
     write(run.first + i - 1, new_key(random, run.first + i - 1));
   }
@@ -85,6 +88,7 @@ void Actor::unmap(Random& random) {
   for (std::size_t slot = run.first; slot < run.first + run.count; ++slot) {
     holds_.unbind(slot, window_.at(slot).key);
     window_.set_content(slot, Content::Hole, kZeroKey);
+    window_.set_granularity(slot, kDefaultGranularity);
   }
   note(run, "munmap");
   changed(Count::Munmaps);
@@ -116,12 +120,16 @@ void Actor::remap(Random& random) {
     window_.set_content(to.first + i, page.content, page.key);
     window_.set_protection(to.first + i, page.protection);
     window_.set_content(from.first + i, leave ? Content::Exact : Content::Hole, kZeroKey);
+    window_.set_granularity(from.first + i, kDefaultGranularity);
     window_.move_history(from.first + i, to.first + i);
     holds_.move(from.first + i, to.first + i);
   }
   note(from, leave ? "left by mremap" : "gone by mremap");
   note({to.first, count}, "arrived by mremap");
   changed(Count::Mremaps);
+  if (context_.kfd != nullptr && random.one_in(4)) {
+    check_attributes({to.first, count});
+  }
   check(to.first);
   check(from.first);
 }

@@ -48,6 +48,8 @@ enum class Count : unsigned {
   BuffersAllocated,
   BuffersRefused,  // ENOMEM: VRAM full of held pages
   BuffersFreed,
+  GemCreated,
+  GemClosed,
   EvictAll,
   ProcessesEnded,    // with everything checked and given back
   ProcessesAborted,  // exit() with everything still held
@@ -101,6 +103,8 @@ inline constexpr std::array<const char*, kCounts> kCountNames = {"ops_total",
                                                                  "buffers_allocated",
                                                                  "buffers_refused",
                                                                  "buffers_freed",
+                                                                 "gem_created",
+                                                                 "gem_closed",
                                                                  "evictions_of_all",
                                                                  "processes_ended",
                                                                  "processes_aborted",

@@ -42,7 +42,6 @@ void Holds::written(std::size_t slot) {
   for (Hold& hold : holds_) {
     for (HeldPage& page : hold.pages) {
       if (page.slot == slot && !hold.exclusive()) {
-        page.slot = kUnbound;
         page.bytes_known = false;
         page.frame_known = false;
       }
@@ -58,7 +57,7 @@ void Holds::forked() {
   }
 }
 
-void Holds::pinned(std::size_t slot) {
+void Holds::replaced(std::size_t slot) {
   for (Hold& hold : holds_) {
     for (HeldPage& page : hold.pages) {
       if (page.slot == slot && !hold.exclusive()) {

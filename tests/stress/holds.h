@@ -53,11 +53,12 @@ class Holds {
   // The page behind a slot is no longer mapped there; its contents were `key`.
   void unbind(std::size_t slot, PageKey key);
   void move(std::size_t from, std::size_t to);
-  // The owner writes: a page held by a mere reference may have been copied first.
+  // The owner writes: a page held by a mere reference may have been copied first. It may as well be the page still.
   void written(std::size_t slot);
-  // The owner forked: from now on a write, or a pin, may replace a page held by a mere reference.
+  // The owner forked: from now on a write may replace a page held by a mere reference.
   void forked();
-  void pinned(std::size_t slot);
+  // A pin, or a reference for writing, was taken: if the page was shared, the slot maps a copy now.
+  void replaced(std::size_t slot);
   // In a child of fork(): these are the parent's. Nothing is given back.
   void abandon();
 

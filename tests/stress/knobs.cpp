@@ -70,17 +70,19 @@ bool write_knob(const std::string& path, const std::string& value) {
   return fd.valid() && ::write(fd.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
 }
 
-Knobs::Knobs() {
+Knobs::Knobs(bool ksm) {
   const std::string huge = kHugePages;
   turn(huge + "enabled", "madvise");
   turn(huge + "khugepaged/defrag", "1");
   turn(huge + "khugepaged/scan_sleep_millisecs", "200");
   turn(huge + "khugepaged/alloc_sleep_millisecs", "200");
   turn(huge + "khugepaged/pages_to_scan", "2048");
-  const std::string ksm = kKsm;
-  turn(ksm + "pages_to_scan", "200");
-  turn(ksm + "sleep_millisecs", "40");
-  turn(ksm + "run", "1");
+  if (ksm) {
+    const std::string directory = kKsm;
+    turn(directory + "pages_to_scan", "200");
+    turn(directory + "sleep_millisecs", "40");
+    turn(directory + "run", "1");
+  }
   switch_swap_on();
   make_cgroup();
 }

@@ -13,8 +13,8 @@ namespace kfdlab::stress {
 
 class Knobs {
  public:
-  // Makes KSM and khugepaged busy, switches swap on if there is a scratch disk, makes the cgroup.
-  Knobs();
+  // Makes khugepaged busy, and KSM if asked, switches swap on if there is a scratch disk, makes the cgroup.
+  explicit Knobs(bool ksm);
   Knobs(const Knobs&) = delete;
   Knobs& operator=(const Knobs&) = delete;
   // Everything as it was. Nobody may live in the cgroup any more.

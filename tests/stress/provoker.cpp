@@ -63,7 +63,7 @@ class Provoker {
       board_->add(Count::Compactions, write_knob("/proc/sys/vm/compact_memory", "1") ? 1 : 0);
     } else if (dice < 30) {
       reclaim(random);
-    } else if (dice < 31) {
+    } else if (dice < 31 && setup_.ksm) {
       begin("KSM breaks up what it merged");
       const bool done = write_knob("/sys/kernel/mm/ksm/run", "2");
       board_->add(Count::KsmUnmerges, done ? 1 : 0);

@@ -106,7 +106,7 @@ class StressRun {
     if (!ballast) {
       return {ballast.error().message, {}};
     }
-    Knobs knobs;
+    Knobs knobs(setup_.ksm);
     for (const std::string& missing : knobs.missing()) {
       send_event({{"event", events::kEventNote}, {"message", missing}});
     }

@@ -23,10 +23,14 @@ enum class Content : std::uint8_t {
   Maybe,  // its key, or zeroes since MADV_FREE
 };
 
+// What GET answers for an address that no attribute was set for since it was last mapped.
+inline constexpr std::uint8_t kDefaultGranularity = 9;
+
 struct Slot {
   PageKey key = kZeroKey;
   Content content = Content::Hole;
-  std::uint8_t protection = 0;  // PROT_*
+  std::uint8_t protection = 0;                     // PROT_*
+  std::uint8_t granularity = kDefaultGranularity;  // the SVM attribute; munmap and mremap take it away
 };
 
 // Slots [first, first + count); count 0: none.
@@ -50,6 +54,7 @@ class Window {
   [[nodiscard]] const Slot& at(std::size_t slot) const { return slots_[slot]; }
   void set_content(std::size_t slot, Content content, PageKey key);
   void set_protection(std::size_t slot, int protection);
+  void set_granularity(std::size_t slot, std::uint8_t granularity) { slots_[slot].granularity = granularity; }
 
   [[nodiscard]] bool readable(std::size_t slot) const;
   [[nodiscard]] bool writable(std::size_t slot) const;
