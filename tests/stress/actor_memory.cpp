@@ -200,10 +200,14 @@ void Actor::cool(Random& random) {
   }
 }
 
+// What is registered for merging does not go to VRAM, so most is taken back.
 void Actor::advise_merge(Random& random) {
-  const Run run = pick_mapped(random, kHugeSlots);
+  if (!context_.setup->ksm) {
+    return;
+  }
+  const bool merge = random.one_in(3);
+  const Run run = pick_mapped(random, merge ? 64 : kHugeSlots);
   if (run.count > 0) {
-    const bool merge = !random.one_in(4);
     madvise_run(run, merge ? MADV_MERGEABLE : MADV_UNMERGEABLE, merge ? "MADV_MERGEABLE" : "MADV_UNMERGEABLE");
     changed(Count::Merges);
   }
