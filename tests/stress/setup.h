@@ -23,10 +23,8 @@ struct Setup {
   std::vector<std::uint32_t> gpus;
   std::vector<std::string> render_nodes;  // in the order of gpus
   std::string cgroup;                     // directory, empty: none
-  // Merge equal pages beside the run. Only when asked for: stock 6.1 and 6.12 were seen to stop at a BUG of theirs in
-  // include/linux/swapops.h (a migration entry whose page is not locked) with KSM, swap, fork and prefetch together.
-  bool ksm = false;
-  bool corrupt = false;  // a control: one page of one thread is overwritten behind the shadow's back
+  bool ksm = true;                        // merge equal pages beside the run
+  bool corrupt = false;                   // a control: one page of one thread is overwritten behind the shadow's back
 
   [[nodiscard]] std::size_t window_slots() const { return thread_pages + thread_pages / 2; }
 };

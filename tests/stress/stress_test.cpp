@@ -58,7 +58,7 @@ class Stress : public testing::Test {
     setup_.threads = static_cast<unsigned>(number_from("KFDLAB_STRESS_THREADS", setup_.threads));
     ASSERT_LE(setup_.processes, kMaxProcesses);
     ASSERT_LE(setup_.threads, kMaxThreads);
-    setup_.ksm = number_from("KFDLAB_STRESS_KSM", 0) != 0;
+    setup_.ksm = number_from("KFDLAB_STRESS_KSM", 1) != 0;
     setup_.vram_pages = number_from("KFDLAB_STRESS_VRAM_MIB", kVramMib) * 256;
     setup_.thread_pages = 4 * setup_.vram_pages / (setup_.processes * setup_.threads);
   }
