@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/kfd/svm_fixture.h"
+#include "tests/support/instrumented.h"
 #include "tests/support/kmsg.h"
 
 namespace kfdlab {
@@ -128,13 +129,14 @@ TEST_F(KfdPagemap, PagesFreedInInterruptContextAllComeBack) {
     ++rounds;
     return counters().page_free_irq != before.page_free_irq || HasFailure();
   });
-  EXPECT_TRUE(seen) << "no page came back in interrupt context in " << rounds << " rounds";
+  EXPECT_TRUE(seen || kernel_is_instrumented()) << "no page came back in interrupt context in " << rounds << " rounds";
   EXPECT_TRUE(eventually([&] { return counters().svm_pages_occupied == before.svm_pages_occupied; }));
   const auto after = counters();
   EXPECT_EQ(after.pages_freed - before.pages_freed, rounds * kPages);
   EXPECT_EQ(after.pages_left_by_pin, before.pages_left_by_pin);
   EXPECT_EQ(after.vram_held, before.vram_held);
   RecordProperty("page_free_irq", static_cast<int>(after.page_free_irq - before.page_free_irq));
+  KFDLAB_NEEDS(seen, "an instrumented kernel unmaps so slowly that the disk is done before");
 }
 
 TEST_F(KfdPagemap, DirectReadsIntoVramLeaveThePagesThere) {
