@@ -53,8 +53,9 @@ static int kfd_dmabuf_info(struct dma_buf *dmabuf, struct kfd_ioctl_get_dmabuf_i
 		return -EINVAL;
 	ret = klttm_dma_buf_info(dmabuf, &info, args->metadata_ptr ? metadata : NULL,
 				 min(args->metadata_size, KFD_METADATA_MAX));
-	/* Told after a failure too: so user space learns how much room it needs. */
-	args->metadata_size = info.metadata_size;
+	/* Told when that is the trouble too: so user space learns how much room it needs. A restarted call finds its own. */
+	if (!ret || ret == -EINVAL)
+		args->metadata_size = info.metadata_size;
 	if (ret)
 		return ret;
 	if (!(info.domains & (AMDGPU_GEM_DOMAIN_VRAM | AMDGPU_GEM_DOMAIN_GTT)))

@@ -93,6 +93,8 @@ static bool svm_page_in_use(const struct svm_eviction *ev, struct page *page)
 /* How many pages are in use; the VRAM of the others is given back. */
 static unsigned long svm_block_trim(const struct svm_eviction *ev)
 {
+	/* Before the look: a block that is filled while it lasts may use pages it found unused. */
+	bool filled = klttm_svm_block_is_filled(ev->block);
 	DECLARE_BITMAP(used, SVM_BATCH_PAGES) = {};
 	unsigned long i, n = 0;
 
@@ -102,7 +104,8 @@ static unsigned long svm_block_trim(const struct svm_eviction *ev)
 		__set_bit(i, used);
 		n++;
 	}
-	klttm_svm_block_used(ev->block, used);
+	if (filled)
+		klttm_svm_block_used(ev->block, used);
 	return n;
 }
 
@@ -268,10 +271,11 @@ static void svm_part_fill(struct svm_eviction *ev, struct svm_evict_part *part,
 			continue;
 		/*
 		 * A hole, another block's, or given back between the look and the lock. And one
-		 * that was collected without a look and has more than the collection's reference.
+		 * with more than the collection's reference: its holder may write it (a disk, for
+		 * one) and let go between the copy and migrate_*_pages(), which looks last of all
+		 * and would keep the old contents. Nobody gets at it any more once it is unmapped.
 		 */
-		if (!from || !svm_page_in_use(ev, from) ||
-		    (part->by_address && page_count(from) > 1)) {
+		if (!from || !svm_page_in_use(ev, from) || page_count(from) > 1) {
 			batch->src[i] &= ~MIGRATE_PFN_MIGRATE;
 			continue;
 		}

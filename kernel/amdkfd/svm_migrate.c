@@ -127,6 +127,18 @@ static unsigned long svm_count_held(const struct svm_mover *mover, const struct 
 	return held;
 }
 
+/*
+ * Collection lets a device page pass that somebody references besides it. The holder may write the page (a disk,
+ * for one) and let go between the copy and migrate_vma_pages(), which looks last of all and would keep the old
+ * contents. The page is unmapped, so there are no new holders.
+ */
+static bool svm_collected_held(unsigned long src)
+{
+	struct page *page = migrate_pfn_to_page(src);
+
+	return page && is_zone_device_page(page) && page_count(page) > 1;
+}
+
 /* Leave out what does not go; finalize puts such pages back. Returns how many go. */
 static unsigned long svm_filter(const struct svm_mover *mover, struct svm_chunk *chunk)
 {
@@ -134,10 +146,14 @@ static unsigned long svm_filter(const struct svm_mover *mover, struct svm_chunk 
 	unsigned long i, n = 0;
 
 	for (i = 0; i < batch->npages; i++) {
-		if (svm_wanted(mover, chunk->vma.vma, batch->src[i]))
+		bool wanted = svm_wanted(mover, chunk->vma.vma, batch->src[i]);
+
+		if (wanted && !svm_collected_held(batch->src[i])) {
 			n++;
-		else
-			batch->src[i] &= ~MIGRATE_PFN_MIGRATE;
+			continue;
+		}
+		chunk->held += wanted;
+		batch->src[i] &= ~MIGRATE_PFN_MIGRATE;
 	}
 	return n;
 }
@@ -210,8 +226,10 @@ static void svm_alloc_vram(struct svm_mover *mover, struct svm_batch *batch, uns
 	}
 }
 
+/* The pages are unmapped and others may wait for them: RAM that was looked for in vain is not looked for again. */
 static void svm_alloc_ram(struct svm_chunk *chunk)
 {
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	struct svm_batch *batch = &chunk->batch;
 	unsigned long i;
 
@@ -220,10 +238,11 @@ static void svm_alloc_ram(struct svm_chunk *chunk)
 
 		if (!(batch->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
-		page = alloc_page_vma(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN,
-				      chunk->vma.vma, chunk->vma.start + (i << PAGE_SHIFT));
-		if (!page)
+		page = alloc_page_vma(gfp, chunk->vma.vma, chunk->vma.start + (i << PAGE_SHIFT));
+		if (!page) {
+			gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
 			continue;
+		}
 		lock_page(page);
 		svm_batch_add(batch, i, page);
 	}

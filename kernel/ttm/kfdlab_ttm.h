@@ -100,10 +100,11 @@ int klttm_device_render_minor(const struct klttm_device *dev);
 struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job);
 /* All pages of a new block that will ever be used are handed out; drops the reference that _create() returned. */
 void klttm_svm_block_filled(struct klttm_block *block);
+bool klttm_svm_block_is_filled(const struct klttm_block *block);
 /*
  * At most the pages whose bits are set, counted from the block's first, are in use: an orphan, now or once it is one,
- * gives the VRAM of the others back. Does nothing to a block that is not filled. Context: may sleep; the block
- * is referenced; calls for one block are serialised.
+ * gives the VRAM of the others back. The block was filled before the caller began to look which pages are in use.
+ * Context: may sleep; the block is referenced; calls for one block are serialised.
  */
 void klttm_svm_block_used(struct klttm_block *block, const unsigned long *used);
 /*

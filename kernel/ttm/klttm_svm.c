@@ -91,11 +91,17 @@ EXPORT_SYMBOL_GPL(klttm_block_npages);
 
 void klttm_svm_block_filled(struct klttm_block *block)
 {
-	/* Pairs with the look in klttm_svm_block_used(). */
+	/* Pairs with klttm_svm_block_is_filled(). */
 	smp_store_release(&block->filled, true);
 	klttm_page_put(block);
 }
 EXPORT_SYMBOL_GPL(klttm_svm_block_filled);
+
+bool klttm_svm_block_is_filled(const struct klttm_block *block)
+{
+	return smp_load_acquire(&block->filled);
+}
+EXPORT_SYMBOL_GPL(klttm_svm_block_is_filled);
 
 bool klttm_block_is_orphan(struct klttm_block *block)
 {

@@ -128,9 +128,6 @@ void klttm_block_trim(struct klttm_block *block)
 
 void klttm_svm_block_used(struct klttm_block *block, const unsigned long *used)
 {
-	/* Pairs with klttm_svm_block_filled(). */
-	if (!smp_load_acquire(&block->filled))
-		return;
 	spin_lock(&block->dev->mm_lock);
 	bitmap_copy(block->used, used, block->npages);
 	block->used_known = true;
