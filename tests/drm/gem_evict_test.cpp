@@ -127,7 +127,7 @@ TEST_F(GemEvict, WritesDuringEvictionsAreNotLost) {
     }
   });
   for (int i = 0; i < 5; ++i) {
-    evict_all_vram();
+    evict_all_vram_in_use();
     // Another one takes the VRAM, and fills it with something else.
     const std::uint32_t other = make(kSize, AMDGPU_GEM_DOMAIN_VRAM);
     const GemMapping there(fd(), offset_of(other), kSize);

@@ -215,10 +215,18 @@ void GemTest::shrink_vram(std::uint64_t bytes) {
   vram_before_ += free - bytes;
 }
 
-void GemTest::evict_all_vram() const {
+std::int64_t GemTest::try_evict_all_vram() const {
   std::ifstream file("/sys/kernel/debug/dri/" + std::to_string(gpu().render_minor) + "/amdgpu_evict_vram");
   std::int64_t result = -1;
   file >> result;
+  return result;
+}
+
+void GemTest::evict_all_vram() const { EXPECT_EQ(try_evict_all_vram(), 0); }
+
+void GemTest::evict_all_vram_in_use() const {
+  std::int64_t result = 0;
+  EXPECT_TRUE(eventually([&] { return (result = try_evict_all_vram()) != -EBUSY; }));
   EXPECT_EQ(result, 0);
 }
 

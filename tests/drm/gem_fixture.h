@@ -93,6 +93,11 @@ class GemTest : public DrmTest {
   void shrink_vram(std::uint64_t bytes);
   // Everything that can leave VRAM does.
   void evict_all_vram() const;
+  // The same while other threads use mappings: TTM of 6.1 answers EBUSY when a page fault has an object reserved just
+  // then.
+  void evict_all_vram_in_use() const;
+  // What reading amdgpu_evict_vram of debugfs answers: 0 or a negative errno.
+  [[nodiscard]] std::int64_t try_evict_all_vram() const;
   [[nodiscard]] std::uint64_t vram_used() const { return info_number(AMDGPU_INFO_VRAM_USAGE); }
   [[nodiscard]] std::uint64_t gtt_used() const { return info_number(AMDGPU_INFO_GTT_USAGE); }
   // Polls until the usage numbers are back to what they were in SetUp().
