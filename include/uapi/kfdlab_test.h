@@ -128,6 +128,7 @@ struct kfdlab_test_reserve {
 #define KFDLAB_HOLD_MMAP_READ	1u	/* the caller's mmap lock for reading */
 #define KFDLAB_HOLD_MMAP_WRITE	2u	/* the same for writing */
 #define KFDLAB_HOLD_PAGE	3u	/* the page lock of the caller's page at addr, and a reference */
+#define KFDLAB_HOLD_PROCESS	4u	/* the lock of what /dev/kfd knows of the caller; ESRCH: it has not opened it */
 
 struct kfdlab_test_hold {
 	__u32 what;			/* in, KFDLAB_HOLD_* */

@@ -118,6 +118,20 @@ struct kfd_dev *kfd_page_dev(struct page *page)
 	return to_kfd_dev(page->pgmap);
 }
 
+struct kfd_dev *kfd_frame_dev(unsigned long pfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < KFD_MAX_GPUS; i++) {
+		struct kfd_dev *dev = kfd_dev_by_index(i);
+
+		if (dev && pfn >= PHYS_PFN(dev->vram_base) &&
+		    pfn - PHYS_PFN(dev->vram_base) < PHYS_PFN(dev->vram_size))
+			return dev;
+	}
+	return NULL;
+}
+
 int kfd_pagemap_init(struct kfd_dev *dev)
 {
 	int node = dev_to_node(&dev->pdev->dev);

@@ -169,6 +169,11 @@ static inline struct page *kfd_vram_page(struct kfd_dev *dev, unsigned long inde
 	return pfn_to_page((dev->vram_base >> PAGE_SHIFT) + index);
 }
 struct kfd_dev *kfd_page_dev(struct page *page); /* NULL if not a page of ours; any context */
+/*
+ * The GPU whose VRAM the frame is, NULL: none. For frames nobody holds a reference of, whose struct page may be
+ * another driver's and going. Context: any; the caller is a user of the GPUs (kfd_gpus_get()).
+ */
+struct kfd_dev *kfd_frame_dev(unsigned long pfn);
 
 /*
  * Why a device page came back, kept in page->private while the page is in use; see the head of

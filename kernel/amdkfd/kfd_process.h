@@ -11,7 +11,6 @@
 #include "kfd_svm.h"
 
 struct kfd_event_table;
-struct kfd_procfs;
 struct drm_file;
 
 /* What a process has on one GPU. */
@@ -44,7 +43,6 @@ struct kfd_process {
 	struct kfd_process_device devices[KFD_MAX_GPUS];
 
 	struct svm_range_list svms;
-	struct kfd_procfs *procfs;	/* kfd_procfs.c, under its lock */
 	struct work_struct release_work;
 	struct list_head node;		/* kfd_processes, for debugfs and counts */
 };

@@ -9,6 +9,7 @@
  *
  * A line enters a reader's buffer whole or not at all, so a reader that is slow or dead costs nobody else anything;
  * lines it missed are counted (debugfs kfd/smi). A file outlives its process and its GPU: then no more lines come.
+ * A file is less than 8 KiB of memory, charged to its opener, and a process has a bounded number of them: EMFILE.
  */
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
@@ -28,6 +29,8 @@
 
 /* Bytes a reader may be behind: some 60 lines. */
 #define KFD_SMI_FIFO_BYTES	4096
+/* Files that one process may have opened and that are open still, wherever they are by now: a MiB. */
+#define KFD_SMI_FILES_MAX	128
 
 struct kfd_smi_client {
 	struct list_head link;		/* kfd_smi_clients */
@@ -35,6 +38,7 @@ struct kfd_smi_client {
 	u32 gpu;			/* bit of its index */
 	u32 gpu_id;
 	pid_t pid;
+	u64 opener;			/* serial number of the process, which no other one ever gets */
 	bool privileged;		/* CAP_SYS_ADMIN when it was opened */
 	u64 events;			/* mask; one word, written by anybody who has the file */
 	wait_queue_head_t readers;
@@ -217,6 +221,21 @@ static const struct file_operations kfd_smi_fops = {
 	.release = kfd_smi_release,
 };
 
+/* False: the process has too many. What was opened before exec() or by a parent is another process's. */
+static bool kfd_smi_list(struct kfd_smi_client *client)
+{
+	struct kfd_smi_client *other;
+	unsigned int files = 0;
+
+	spin_lock(&kfd_smi_lock);
+	list_for_each_entry(other, &kfd_smi_clients, link)
+		files += other->opener == client->opener;
+	if (files < KFD_SMI_FILES_MAX)
+		list_add_rcu(&client->link, &kfd_smi_clients);
+	spin_unlock(&kfd_smi_lock);
+	return files < KFD_SMI_FILES_MAX;
+}
+
 int kfd_ioctl_smi_events(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_smi_events_args *args = data;
@@ -232,13 +251,15 @@ int kfd_ioctl_smi_events(struct kfd_process *p, void *data)
 	client->gpu = BIT(dev->index);
 	client->gpu_id = dev->gpu_id;
 	client->pid = p->tgid;
+	client->opener = p->serial;
 	client->privileged = capable(CAP_SYS_ADMIN);
 	init_waitqueue_head(&client->readers);
 	spin_lock_init(&client->lock);
 	INIT_KFIFO(client->fifo);
-	spin_lock(&kfd_smi_lock);
-	list_add_rcu(&client->link, &kfd_smi_clients);
-	spin_unlock(&kfd_smi_lock);
+	if (!kfd_smi_list(client)) {
+		kfree(client);
+		return -EMFILE;
+	}
 
 	fd = anon_inode_getfd("kfd_smi_ev", &kfd_smi_fops, client, O_RDWR);
 	if (fd < 0) {

@@ -68,7 +68,7 @@ static void look_at_frame(unsigned long addr, struct kfdlab_page *out)
 	if (vma && vma->vm_flags & VM_PFNMAP && !kcompat_follow_pfn(vma, addr, &pfn)) {
 		out->flags = KFDLAB_PAGE_PRESENT | KFDLAB_PAGE_PFNMAP;
 		out->pfn = pfn;
-		dev = pfn_valid(pfn) ? kfd_page_dev(pfn_to_page(pfn)) : NULL;
+		dev = kfd_frame_dev(pfn);
 		if (dev) {
 			out->flags |= KFDLAB_PAGE_VRAM;
 			out->gpu_id = dev->gpu_id;

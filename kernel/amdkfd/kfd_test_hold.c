@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KFDLAB_TEST_HOLD: the caller holds its own mmap lock, or the lock of one of its pages, until a word of its
- * memory changes. Real programs hold these for as long as a slow file system takes to answer; a test needs the
+ * KFDLAB_TEST_HOLD: the caller holds its own mmap lock, the lock of one of its pages, or that of its KFD process,
+ * until a word of its memory changes. Real programs hold these for as long as a slow file system takes to answer; a test needs the
  * same for as long as it looks.
  *
  * The word's page is pinned beforehand, since nothing can be faulted in under these locks. Any signal and a
@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
+#include "kfd_process.h"
 #include "kfd_test.h"
 #include "uapi/kfdlab_test.h"
 
@@ -74,6 +75,45 @@ static long hold_page_lock(const struct kfdlab_test_hold *args, struct page *wor
 	return ret;
 }
 
+struct hold_process {
+	const struct kfdlab_test_hold *args;
+	struct page *word;
+};
+
+static int hold_process_lock(struct kfd_process *p, struct mm_struct *mm, void *arg)
+{
+	const struct hold_process *hold = arg;
+	int ret;
+
+	if (mm != current->mm)
+		return 0;
+	if (mutex_lock_killable(&p->lock))
+		return -EINTR;
+	ret = wait_for_word(hold->word, offset_in_page(hold->args->word), hold->args->timeout_ms);
+	mutex_unlock(&p->lock);
+	return ret ?: 1;
+}
+
+static long hold_own_process(const struct kfdlab_test_hold *args, struct page *word)
+{
+	struct hold_process hold = { .args = args, .word = word };
+	int ret = kfd_process_for_each_mm(hold_process_lock, &hold);
+
+	return ret == 1 ? 0 : ret ?: -ESRCH;
+}
+
+static long hold(const struct kfdlab_test_hold *args, struct page *word)
+{
+	switch (args->what) {
+	case KFDLAB_HOLD_PAGE:
+		return hold_page_lock(args, word);
+	case KFDLAB_HOLD_PROCESS:
+		return hold_own_process(args, word);
+	default:
+		return hold_mmap_lock(args, word);
+	}
+}
+
 long kfd_test_hold(void __user *argp)
 {
 	struct kfdlab_test_hold args;
@@ -82,7 +122,7 @@ long kfd_test_hold(void __user *argp)
 
 	if (copy_from_user(&args, argp, sizeof(args)))
 		return -EFAULT;
-	if (args.what < KFDLAB_HOLD_MMAP_READ || args.what > KFDLAB_HOLD_PAGE || !args.timeout_ms ||
+	if (args.what < KFDLAB_HOLD_MMAP_READ || args.what > KFDLAB_HOLD_PROCESS || !args.timeout_ms ||
 	    args.timeout_ms > HOLD_MAX_MS || !IS_ALIGNED(args.word, sizeof(u32)))
 		return -EINVAL;
 	if (args.what == KFDLAB_HOLD_PAGE ? !PAGE_ALIGNED(args.addr) : args.addr)
@@ -91,10 +131,7 @@ long kfd_test_hold(void __user *argp)
 	ret = pin_user_pages_fast(args.word & PAGE_MASK, 1, FOLL_WRITE, &word);
 	if (ret != 1)
 		return ret < 0 ? ret : -EFAULT;
-	if (args.what == KFDLAB_HOLD_PAGE)
-		ret = hold_page_lock(&args, word);
-	else
-		ret = hold_mmap_lock(&args, word);
+	ret = hold(&args, word);
 	unpin_user_pages_dirty_lock(&word, 1, true);
 	return ret;
 }

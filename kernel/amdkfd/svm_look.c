@@ -18,7 +18,8 @@ static void svm_count_entry(unsigned long entry, struct svm_residency *count)
 		count->none++;
 		return;
 	}
-	dev = kfd_page_dev(hmm_pfn_to_page(entry));
+	/* By its number: no reference is held, and another driver's struct page may be going. */
+	dev = kfd_frame_dev(entry & ~HMM_PFN_FLAGS);
 	if (dev)
 		count->vram[dev->index]++;
 	else

@@ -5,16 +5,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/kfd/svm_fixture.h"
 #include "tests/kfd/text_files.h"
 #include "tests/support/child.h"
 #include "tests/support/gup_client.h"
+#include "tests/support/vram_user.h"
 
 namespace kfdlab {
 namespace {
@@ -26,6 +29,12 @@ struct Account {
   uint64_t held = 0, objects = 0, orphans = 0, reserved = 0, accounted = 0, occupied = 0;
   std::string text;
 };
+
+// In an uninterruptible sleep.
+bool sleeps_in_kernel(pid_t pid, pid_t thread) {
+  const auto status = read_text("/proc/" + std::to_string(pid) + "/task/" + std::to_string(thread) + "/status");
+  return status && status->find("State:\tD") != std::string::npos;
+}
 
 class KfdAccounting : public SvmTest {
  protected:
@@ -106,6 +115,46 @@ TEST_F(KfdAccounting, ProcessThatExecsLeavesNoFolderBehind) {
   ASSERT_TRUE(child.peer().signal());
   EXPECT_EQ(child.wait(), 0);
   EXPECT_TRUE(eventually([&] { return !process_vram(pid, gpu()); }));
+}
+
+// A reader of a folder waits for a lock of the process, and the process, which closes /dev/kfd, for the reader.
+TEST_F(KfdAccounting, FolderThatIsReadForLongKeepsNobodyElseFromOpeningAndClosing) {
+  const SharedWord word;
+  Child owner([&](Peer& peer) {
+    auto client = KfdClient::open();
+    std::optional<KfdClient> open;
+    if (!client) {
+      return 1;
+    }
+    open.emplace(client.take());
+    int error = -1;
+    std::thread holder([&] { error = hold_lock(KFDLAB_HOLD_PROCESS, nullptr, word); });
+    const bool told = peer.signal() && peer.await();
+    open.reset();
+    holder.join();
+    return told && error == 0 ? 0 : 2;
+  });
+  ASSERT_TRUE(owner.peer().await());
+  ASSERT_TRUE(eventually([&] { return word.get() == 1; }));
+  std::atomic<pid_t> reader_id{0};
+  std::thread reader([&] {
+    reader_id = ::gettid();
+    (void)process_vram(owner.pid(), gpu());
+  });
+  EXPECT_TRUE(eventually([&] { return reader_id != 0 && sleeps_in_kernel(::getpid(), reader_id); }));
+  ASSERT_TRUE(owner.peer().signal());
+  EXPECT_TRUE(eventually([&] { return sleeps_in_kernel(owner.pid(), owner.pid()); })) << "close() waits for the reader";
+
+  EXPECT_EQ(in_child([&] {
+              const auto client = KfdClient::open();
+              return client && process_vram(::getpid(), gpu()) == 0u ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(word.get(), 1u) << "the lock is held still";
+  word.set(2);
+  reader.join();
+  EXPECT_EQ(owner.wait(), 0);
+  EXPECT_FALSE(process_vram(owner.pid(), gpu()));
 }
 
 TEST_F(KfdAccounting, PagesAndBuffersOfAProcessAreItsVram) {

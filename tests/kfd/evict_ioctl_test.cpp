@@ -73,7 +73,7 @@ TEST_F(KfdTestHold, MalformedHoldsAreRefused) {
   const SharedWord word;
   Buffer page(1);
   EXPECT_EQ(hold(0, 0, word.address()), EINVAL);
-  EXPECT_EQ(hold(4, 0, word.address()), EINVAL);
+  EXPECT_EQ(hold(5, 0, word.address()), EINVAL);
   EXPECT_EQ(hold(KFDLAB_HOLD_MMAP_READ, 0, word.address(), 0), EINVAL);
   EXPECT_EQ(hold(KFDLAB_HOLD_MMAP_READ, 0, word.address(), 60'001), EINVAL);
   EXPECT_EQ(hold(KFDLAB_HOLD_MMAP_READ, page.address(), word.address()), EINVAL);
@@ -84,6 +84,8 @@ TEST_F(KfdTestHold, MalformedHoldsAreRefused) {
   page.protect(0, 1, PROT_READ);
   EXPECT_EQ(hold(KFDLAB_HOLD_MMAP_READ, 0, page.address()), EFAULT) << "the word cannot be written";
   EXPECT_EQ(device().raw(KFDLAB_TEST_HOLD, nullptr), EFAULT);
+  EXPECT_EQ(in_child([&] { return hold(KFDLAB_HOLD_PROCESS, 0, word.address()); }), ESRCH)
+      << "a forked child is no process of KFD's";
   EXPECT_EQ(word.get(), 0u);
 }
 
@@ -94,6 +96,7 @@ TEST_F(KfdTestHold, AHoldThatNobodyEndsEndsByItself) {
   EXPECT_EQ(hold(KFDLAB_HOLD_MMAP_READ, 0, word.address()), ETIMEDOUT);
   EXPECT_EQ(hold(KFDLAB_HOLD_MMAP_WRITE, 0, word.address()), ETIMEDOUT);
   EXPECT_EQ(hold(KFDLAB_HOLD_PAGE, page.address(), word.address()), ETIMEDOUT);
+  EXPECT_EQ(hold(KFDLAB_HOLD_PROCESS, 0, word.address()), ETIMEDOUT);
   EXPECT_EQ(word.get(), 1u);
 }
 

@@ -366,6 +366,28 @@ TEST_F(KfdSmi, ReaderKilledWithAFullBufferCostsNobodyAnything) {
   EXPECT_EQ(read_text(std::string(kDebugfs) + "/kfd/smi"), "");
 }
 
+TEST_F(KfdSmi, FilesOfAProcessAreBoundedAndComeBackWithTheirLastDescriptor) {
+  constexpr std::size_t kMost = 128;
+  std::vector<Fd> files(kMost);
+  for (Fd& fd : files) {
+    ASSERT_EQ(open_smi(kfd(), gpu(), &fd), 0);
+  }
+  Fd fd;
+  EXPECT_EQ(open_smi(kfd(), gpu(), &fd), EMFILE);
+  const Fd copy(::fcntl(files[0].get(), F_DUPFD_CLOEXEC, 0));
+  files[0].reset();
+  EXPECT_EQ(open_smi(kfd(), gpu(), &fd), EMFILE) << "a copy of it is open still";
+  EXPECT_EQ(in_child([&] {
+              const auto client = KfdClient::open();
+              Fd own;
+              return client ? open_smi(client.value(), gpu(), &own) : 255;
+            }),
+            0)
+      << "another process has its own bound, whatever it inherited";
+  files[1].reset();
+  EXPECT_EQ(open_smi(kfd(), gpu(), &fd), 0);
+}
+
 TEST_F(KfdSmi, MunmapForkAndCowUnderAListenerAreQuiet) {
   const Fd fd = listen(kEverything & ~(kStart | kEnd));
   Buffer buffer(32);
