@@ -37,6 +37,10 @@ class Bar {
   [[nodiscard]] ih_entry& ih_ring_entry(std::uint64_t offset) const {
     return at<ih_entry>(KFDLAB_BAR_IH_RING + offset % KFDLAB_IH_RING_SIZE);
   }
+  // Plain memory that user space and kernels on the GPU write; nothing else lies in these pages.
+  [[nodiscard]] std::span<std::byte> doorbells() const {
+    return bytes_.subspan(KFDLAB_BAR_DOORBELLS, KFDLAB_DOORBELL_SIZE);
+  }
   [[nodiscard]] std::span<std::byte> vram() const { return bytes_.subspan(KFDLAB_BAR_VRAM, vram_size_); }
 
  private:
