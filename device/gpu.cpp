@@ -25,6 +25,14 @@ void reset_device_page(kfdlab_device_regs& regs) {
   store_relaxed<std::uint64_t>(regs.fill_bytes, 0);
   store_relaxed<std::uint64_t>(regs.copy_packets, 0);
   store_relaxed<std::uint64_t>(regs.tlb_invalidations, 0);
+  store_relaxed<std::uint32_t>(regs.queue_idle, 0);
+  store_relaxed<std::uint32_t>(regs.reserved1, 0);
+  store_relaxed<std::uint64_t>(regs.clock_counter, 0);
+  store_relaxed<std::uint64_t>(regs.queue_packets, 0);
+  store_relaxed<std::uint64_t>(regs.queue_dispatches, 0);
+  store_relaxed<std::uint64_t>(regs.queue_copy_bytes, 0);
+  store_relaxed<std::uint64_t>(regs.queue_faults, 0);
+  store_relaxed<std::uint64_t>(regs.queue_wakeups, 0);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@
 enum kfdlab_kick {
 	KFDLAB_KICK_CONTROL = 0,	/* control ring has entries */
 	KFDLAB_KICK_COPY = 1,		/* copy ring has packets */
-	KFDLAB_KICK_QUEUE = 2,		/* a user queue's doorbell was disarmed */
+	KFDLAB_KICK_QUEUE = 2,		/* queue_armed was cleared: somebody wants to write a doorbell */
 	KFDLAB_KICK_RESET = 3,		/* reset_request was written; the launcher listens, not the device */
 	KFDLAB_KICK_COUNT
 };
@@ -57,7 +57,7 @@ enum kfdlab_irq {
 	KFDLAB_IRQ_IH = 0,		/* IH ring has entries */
 	KFDLAB_IRQ_CONTROL = 1,		/* control_done advanced */
 	KFDLAB_IRQ_STATE = 2,		/* the state register changed */
-	KFDLAB_IRQ_SPARE = 3,
+	KFDLAB_IRQ_QUEUE_IDLE = 3,	/* queue_idle became non-zero */
 	KFDLAB_IRQ_COUNT
 };
 

@@ -15,7 +15,7 @@
  *   - without AMDGPU_PTE_SYSTEM, an address (of a page or of a table) is an offset into this GPU's VRAM;
  *   - with it, it is a guest-physical address: RAM or the VRAM of any GPU of the VM, this one's too. A page, not a
  *     table, may also be a doorbell page of this GPU's BAR;
- *   - the root is given with KFDLAB_CONTROL_SET_ROOT as a PDE;
+ *   - the root is given with KFDLAB_CONTROL_SET_VMID as a PDE;
  *   - AMDGPU_PTE_TF is only allowed where AMDGPU_VM_NORETRY_FLAGS has it; PRT is not implemented: such an entry is
  *     not present.
  *
@@ -33,7 +33,12 @@
 #include <stdint.h>
 #endif
 
-#define KFDLAB_VMID_COUNT	16u	/* VMIDs 0..15; amdkfd uses 8..15 */
+/*
+ * VMIDs 1 to KFDLAB_VMID_COUNT - 1 are the driver's to give to processes; 0 is nobody's. More than the 16 of the
+ * hardware, so that a driver need not multiplex them: one for each doorbell page. An IH entry has room for the low
+ * four bits only, its PASID tells processes apart.
+ */
+#define KFDLAB_VMID_COUNT	128u
 
 #define KFDLAB_GPUVM_VA_BITS	48
 #define KFDLAB_GPUVM_LEVELS	4

@@ -80,7 +80,23 @@ struct kfdlab_device_regs {
 	uint64_t fill_bytes;
 	uint64_t copy_packets;
 	uint64_t tlb_invalidations;
+	/*
+	 * 0 while user queues are looked at; else the number of this period of idleness, which the driver answers in
+	 * queue_armed. KFDLAB_IRQ_QUEUE_IDLE is raised with each new number. docs/device.md, "Doorbells".
+	 */
+	uint32_t queue_idle;
+	uint32_t reserved1;
+	uint64_t clock_counter;		/* GPU clock, KFDLAB_CLOCK_HZ, when KFDLAB_CONTROL_CLOCK was last executed */
+	/* Work of user queues since this generation began. */
+	uint64_t queue_packets;		/* packets completed, of all types */
+	uint64_t queue_dispatches;	/* kernels launched */
+	uint64_t queue_copy_bytes;	/* bytes written by SDMA queues' copies and fills */
+	uint64_t queue_faults;		/* translations that failed; retries count again */
+	uint64_t queue_wakeups;		/* times the device went from sleeping to looking at doorbells */
 };
+
+/* GPU clock: signals' time stamps, s_memrealtime, SDMA TIMESTAMP and RELEASE_MEM. */
+#define KFDLAB_CLOCK_HZ		100000000u
 
 /* Driver page: KFDLAB_BAR_DRIVER_REGS. */
 struct kfdlab_driver_regs {
@@ -95,6 +111,9 @@ struct kfdlab_driver_regs {
 	uint64_t control_wptr;		/* entries produced */
 	uint64_t copy_wptr;		/* bytes produced */
 	uint64_t ih_rptr;		/* bytes consumed */
+	/* The queue_idle number for which no doorbell page is mapped any more; 0: some may be. */
+	uint32_t queue_armed;
+	uint32_t reserved0;
 };
 
 /* Control ring entry: KFDLAB_BAR_CONTROL_RING. Completion is control_done passing the entry's index. */
@@ -105,6 +124,25 @@ enum kfdlab_control_op {
 	 * no thread of the device uses a translation older than the entry.
 	 */
 	KFDLAB_CONTROL_TLB_INVALIDATE = 1,
+	/* args[]: enum kfdlab_vmid_arg of hw/queue.h. The VMID has no queue that is not quiesced. Implies an invalidation. */
+	KFDLAB_CONTROL_SET_VMID = 2,
+	/* args[]: enum kfdlab_queue_arg. The queue number is free. From now on the device looks at its doorbell. */
+	KFDLAB_CONTROL_MAP_QUEUE = 3,
+	/* Same arguments; reads ring, priority and CU mask again. The queue is mapped and quiesced; rptr stays. */
+	KFDLAB_CONTROL_UPDATE_QUEUE = 4,
+	/*
+	 * args[0] queue or KFDLAB_QUEUE_ALL. Its waves and packets end where they are and are lost. When it completes
+	 * nothing of them will read or write memory, doorbells and MQD any more. A queue that is not mapped is no error.
+	 */
+	KFDLAB_CONTROL_UNMAP_QUEUE = 5,
+	/*
+	 * args[0] queue or KFDLAB_QUEUE_ALL. Waves and packets stop where they are. When it completes none of them
+	 * reads or writes memory until RESUME. Does not count: one RESUME undoes any number.
+	 */
+	KFDLAB_CONTROL_QUIESCE = 6,
+	KFDLAB_CONTROL_RESUME = 7,
+	/* Stores the GPU clock to clock_counter. */
+	KFDLAB_CONTROL_CLOCK = 8,
 };
 
 struct kfdlab_control_entry {
@@ -114,8 +152,8 @@ struct kfdlab_control_entry {
 };
 
 static_assert(sizeof(struct kfdlab_identity) == 64, "identity layout");
-static_assert(sizeof(struct kfdlab_device_regs) == 96, "device register layout");
-static_assert(sizeof(struct kfdlab_driver_regs) == 40, "driver register layout");
+static_assert(sizeof(struct kfdlab_device_regs) == 152, "device register layout");
+static_assert(sizeof(struct kfdlab_driver_regs) == 48, "driver register layout");
 static_assert(sizeof(struct kfdlab_control_entry) == 64, "control entry layout");
 
 #endif

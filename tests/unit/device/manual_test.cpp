@@ -49,8 +49,17 @@ TEST(DeviceManual, NamesEveryPartOfTheBarAndEveryVector) {
 }
 
 TEST(DeviceManual, NamesEveryPacketAndItsFields) {
-  expect_documented(names("sdma.h", R"(\n\tSDMA_OP_(\w+) = )"), 5);
-  expect_documented(names("sdma.h", R"(\n\tuint32_t (\w+)[;,])"), 6);
+  expect_documented(names("sdma.h", R"(\n\t(SDMA_OP_(?!NOP)\w+) = )"), 8);
+  expect_documented(names("sdma.h", R"(\n\tuint32_t (\w+)[;,])"), 20);
+  expect_documented(names("aql.h", R"(\n\t(AQL_(?!INACTIVE|CONDITION)\w+) = )"), 8);
+  expect_documented(names("pm4.h", R"(\n\t(PM4_(?!RELEASE_)\w+) = )"), 8);
 }
+
+TEST(DeviceManual, NamesEveryPartOfAUserQueue) {
+  expect_documented(names("queue.h", R"(\n\t(KFDLAB_\w+) = )"), 18);
+  expect_documented(names("queue.h", R"(\n\tuint(?:32|64)_t (\w+)[;\[])"), 16);
+}
+
+TEST(DeviceManual, NamesEveryInterrupt) { expect_documented(names("ih.h", R"(\n#define (IH_(?:CLIENT|SOURCE)_\w+))"), 9); }
 
 }  // namespace
