@@ -60,6 +60,21 @@
 #define kcompat_ttm_flush_delayed_delete(bdev)	flush_delayed_work(&(bdev)->wq)
 #endif
 
+/*
+ * Between the resources in a manager's LRU there may be places where walks stopped. Seen in 6.12, not in 6.1. The shim
+ * gives the resource of a list entry, or NULL.
+ */
+#if KCOMPAT_SINCE(6, 12)
+#define KCOMPAT_HAVE_TTM_LRU_ITEM	1
+#define kcompat_ttm_lru_res(entry) ({							\
+	struct ttm_lru_item *item_ = list_entry(entry, struct ttm_lru_item, link);	\
+											\
+	ttm_lru_item_is_res(item_) ? ttm_lru_item_to_res(item_) : NULL;			\
+})
+#else
+#define kcompat_ttm_lru_res(entry)	list_entry(entry, struct ttm_resource, lru)
+#endif
+
 /* struct drm_driver.date is gone. 6.14, cb2e1c2136f7. */
 #if KCOMPAT_SINCE(6, 14)
 #define KCOMPAT_DRM_DRIVER_DATE(text)

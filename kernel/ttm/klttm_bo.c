@@ -4,7 +4,9 @@
  * reference of the TTM object inside, as do CPU mappings. SVM objects have no mapping and no GEM user: their
  * only reference belongs to the pages of their block (klttm_svm.c).
  */
+#include <linux/dma-buf.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 
 #include <drm/amdgpu_drm.h>
 #include <drm/drm_drv.h>
@@ -18,6 +20,11 @@ static struct klttm_bo *gem_to_klttm_bo(struct drm_gem_object *obj)
 	return container_of(obj, struct klttm_bo, tbo.base);
 }
 
+/* Objects of all GPUs without references that have their charge still, and who waits for it. */
+static atomic64_t klttm_leaving = ATOMIC64_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(klttm_left);
+#define KLTTM_LEAVING_TIMEOUT	HZ
+
 /* Charge bytes to a counter unless that would exceed the limit. */
 static bool klttm_try_commit(atomic64_t *committed, u64 limit, u64 bytes)
 {
@@ -30,22 +37,26 @@ static bool klttm_try_commit(atomic64_t *committed, u64 limit, u64 bytes)
 	return true;
 }
 
+static atomic64_t *klttm_commit_now(struct klttm_device *dev, u32 domains, u64 size)
+{
+	if (domains & AMDGPU_GEM_DOMAIN_VRAM &&
+	    klttm_try_commit(&dev->vram_committed, dev->config.vram_size, size))
+		return &dev->vram_committed;
+	if (domains != AMDGPU_GEM_DOMAIN_VRAM &&
+	    klttm_try_commit(&klttm_gtt_committed, dev->gtt_man.size, size))
+		return &klttm_gtt_committed;
+	return NULL;
+}
+
 atomic64_t *klttm_commit(struct klttm_device *dev, u32 domains, u64 size)
 {
-	int tries;
+	atomic64_t *heap = klttm_commit_now(dev, domains, size);
 
-	for (tries = 0; tries < 2; tries++) {
-		if (domains & AMDGPU_GEM_DOMAIN_VRAM &&
-		    klttm_try_commit(&dev->vram_committed, dev->config.vram_size, size))
-			return &dev->vram_committed;
-		if (domains != AMDGPU_GEM_DOMAIN_VRAM &&
-		    klttm_try_commit(&klttm_gtt_committed, dev->gtt_man.size, size))
-			return &klttm_gtt_committed;
-		/* An object that was just freed may be on its way. */
-		if (!tries)
-			klttm_flush(dev);
-	}
-	return NULL;
+	/* What was just freed may be on its way; what waits for somebody's fence may be so for long. */
+	if (!heap && atomic64_read(&klttm_leaving))
+		wait_event_killable_timeout(klttm_left, (heap = klttm_commit_now(dev, domains, size)) ||
+					    !atomic64_read(&klttm_leaving), KLTTM_LEAVING_TIMEOUT);
+	return heap;
 }
 
 static void klttm_bo_destroy(struct ttm_buffer_object *tbo)
@@ -54,14 +65,30 @@ static void klttm_bo_destroy(struct ttm_buffer_object *tbo)
 
 	if (bo->committed_to)
 		atomic64_sub(tbo->base.size, bo->committed_to);
+	if (bo->leaving) {
+		atomic64_dec(&klttm_leaving);
+		wake_up_all(&klttm_left);
+	}
 	if (bo->userptr)
 		klttm_userptr_free(bo->userptr);
-	if (tbo->base.import_attach)
-		klttm_prime_release(bo);
 	drm_gem_object_release(&tbo->base);
+	/* Behind everything that may look at the reservation, which is the exporter's. */
+	if (bo->import)
+		klttm_prime_release(bo);
 	atomic64_dec(&bo->dev->buffer_objects);
 	kfree(bo->metadata);
 	kfree(bo);
+}
+
+void klttm_release_notify(struct ttm_buffer_object *tbo)
+{
+	struct klttm_bo *bo = to_klttm_bo(tbo);
+
+	/* Not what TTM splits off an object. */
+	if (tbo->destroy != klttm_bo_destroy)
+		return;
+	bo->leaving = true;
+	atomic64_inc(&klttm_leaving);
 }
 
 static void klttm_gem_free(struct drm_gem_object *obj)
@@ -118,6 +145,10 @@ static void klttm_bo_setup(struct klttm_bo *bo, struct klttm_device *dev,
 		bo->allowed_domains |= AMDGPU_GEM_DOMAIN_GTT;
 	bo->tbo.priority = params->flags & AMDGPU_GEM_CREATE_DISCARDABLE ? KLTTM_PRIORITY_DISCARDABLE :
 			   KLTTM_PRIORITY_NORMAL;
+	if (params->import) {
+		get_dma_buf(params->import);
+		bo->import = params->import;
+	}
 	bo->tbo.base.funcs = &klttm_gem_funcs;
 	drm_gem_private_object_init(dev->ddev, &bo->tbo.base, params->size);
 	atomic64_inc(&dev->buffer_objects);
@@ -130,6 +161,7 @@ static struct klttm_bo *klttm_bo_try(struct klttm_device *dev, const struct kltt
 				params->foreign ? ttm_bo_type_sg : ttm_bo_type_device;
 	struct ttm_operation_ctx ctx = { .gfp_retry_mayfail = true };
 	struct ttm_place places[KLTTM_MAX_PLACES];
+	struct dma_resv *resv = params->import ? params->import->resv : NULL;
 	struct ttm_placement placement = {};
 	struct klttm_bo *bo;
 	int ret;
@@ -140,16 +172,31 @@ static struct klttm_bo *klttm_bo_try(struct klttm_device *dev, const struct kltt
 	klttm_bo_setup(bo, dev, params);
 	kcompat_ttm_placement_set(&placement, places, klttm_domain_places(params->domains, places));
 
-	if (params->resv)
-		dma_resv_lock(params->resv, NULL);
+	if (resv)
+		dma_resv_lock(resv, NULL);
 	/* On failure TTM calls klttm_bo_destroy(). */
 	ret = ttm_bo_init_reserved(&dev->bdev, &bo->tbo, type, &placement, params->page_align, &ctx,
-				   NULL, params->resv, klttm_bo_destroy);
-	if (ret && params->resv)
-		dma_resv_unlock(params->resv);
+				   NULL, resv, klttm_bo_destroy);
+	if (ret && resv)
+		dma_resv_unlock(resv);
 	if (ret == -EBUSY)
 		ret = -ENOSPC;
 	return ret ? ERR_PTR(klttm_alloc_error(ret)) : bo;
+}
+
+/* Until there is room, or nothing left to wait for. Locking: alloc_lock. */
+static struct klttm_bo *klttm_bo_try_hard(struct klttm_device *dev, const struct klttm_bo_params *params)
+{
+	struct klttm_bo *bo;
+	int ret;
+
+	do {
+		bo = klttm_bo_try(dev, params);
+		ret = klttm_alloc_again(dev, PTR_ERR_OR_ZERO(bo));
+		if (ret == -ENOMEM && klttm_alloc_is_held(dev, NULL))
+			ret = klttm_alloc_wait_for_holder(dev) ?: -EAGAIN;
+	} while (ret == -EAGAIN);
+	return ret ? ERR_PTR(ret) : bo;
 }
 
 struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_params *params)
@@ -158,10 +205,10 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 	struct klttm_bo *bo = ERR_PTR(ret);
 
 	if (!ret) {
-		dev->job = params->job;
-		bo = klttm_bo_try(dev, params);
+		klttm_alloc_for(dev, params->job);
+		bo = klttm_bo_try_hard(dev, params);
 		if (PTR_ERR(bo) == -ENOMEM && klttm_alloc_last_resort(dev))
-			bo = klttm_bo_try(dev, params);
+			bo = klttm_bo_try_hard(dev, params);
 		klttm_alloc_end(dev);
 	}
 	if (!IS_ERR(bo))

@@ -14,6 +14,7 @@
 #include <linux/dma-fence-chain.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -318,6 +319,8 @@ static int klttm_cs_check_ib(const struct klttm_cs_ib *ib)
 		kunmap_local(map);
 		if (header & ~SDMA_NOP_COUNT_MASK)
 			return -EOPNOTSUPP;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return at > end ? -EINVAL : 0;
@@ -364,12 +367,15 @@ static int klttm_cs_prepare(struct klttm_cs *cs)
 	int ret;
 
 	for (i = 0; i < cs->num_ibs; i++) {
-		ret = klttm_cs_check_ib(&cs->ibs[i]);
+		ret = klttm_bo_populate(cs->ibs[i].bo) ?: klttm_cs_check_ib(&cs->ibs[i]);
 		if (ret)
 			return ret;
 	}
 	cs->job->sub.nop_dwords = cs->ib_dwords;
 	if (cs->user_fence) {
+		ret = klttm_bo_populate(cs->user_fence);
+		if (ret)
+			return ret;
 		page = klttm_exec_page(cs->user_fence, 0);
 		if (!page)
 			return -EINVAL;

@@ -45,7 +45,7 @@ struct klttm_cs_device {
 	spinlock_t lock;		/* all below, the queues and fences of all contexts; process context only */
 	struct list_head ctxs;
 	unsigned long jobs;		/* accepted and not done */
-	bool draining;			/* jobs that the device does not have yet end with -ENODEV */
+	bool draining;			/* jobs that the device does not have yet do nothing and end with -ENODEV */
 	wait_queue_head_t idle;		/* jobs became 0 */
 	struct workqueue_struct *wq;	/* hands jobs over */
 	struct klttm_ctx *pstate_ctx;	/* who fixed the power state; compared only */
@@ -83,7 +83,8 @@ struct klttm_job {
 	struct klttm_ctx *ctx;
 	struct klttm_fence *fence;
 	struct list_head link;		/* cs.lock: in ctx->queue */
-	/* What must be signalled before the job is handed over; next_dep is the first that may not be. */
+	int error;			/* of its fence, whatever the device says; or 0 */
+	/* Sorted by context. What must be signalled before it is handed over; next_dep is the first that may not be. */
 	struct dma_fence **deps;
 	unsigned int num_deps, max_deps, next_dep;
 	struct dma_fence_cb cb;		/* on deps[next_dep] while waiting */

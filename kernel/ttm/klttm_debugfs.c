@@ -128,7 +128,7 @@ static int klttm_show_bo(struct seq_file *m, unsigned int number, struct klttm_b
 		   bo->userptr ? "USERPTR" : klttm_place_name(place), evicted ? " EVICTED" : "",
 		   bo->create_flags & AMDGPU_GEM_CREATE_NO_CPU_ACCESS ? " NO_CPU_ACCESS" : "",
 		   bo->exported ? " exported" : "");
-	ttm_bo_unreserve(&bo->tbo);
+	dma_resv_unlock(bo->tbo.base.resv);
 	sums[evicted].bytes += bo->tbo.base.size;
 	sums[evicted].objects++;
 	return 0;

@@ -11,12 +11,37 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_managed.h>
+#include <drm/drm_print.h>
 
 #include "klttm_priv.h"
 
 /* An object that the LRU walk finds locked makes it stop; its holder is about to let go. 5 s in all. */
 #define KLTTM_EVICT_TRIES	500
 #define KLTTM_EVICT_PAUSE_MS	10
+
+/* Objects are waited for in silence for so long. */
+#define KLTTM_DYING_PATIENCE	(60 * HZ)
+
+/*
+ * Objects without references may still wait for fences, and need the managers when those come. A fence ends by itself, but
+ * it may be another driver's; nothing can be freed before, so there is no giving up, only a word about it.
+ */
+static void klttm_wait_for_dying(struct klttm_device *dev)
+{
+	unsigned long report = jiffies + KLTTM_DYING_PATIENCE;
+
+	for (;;) {
+		klttm_flush(dev);
+		if (!atomic64_read(&dev->buffer_objects))
+			return;
+		if (report && time_after(jiffies, report)) {
+			drm_warn(dev->ddev, "%llu objects still wait for a fence\n",
+				 (u64)atomic64_read(&dev->buffer_objects));
+			report = 0;
+		}
+		msleep(KLTTM_EVICT_PAUSE_MS);
+	}
+}
 
 /* Last reference to the DRM device gone. */
 static void klttm_device_release(struct drm_device *ddev, void *data)
@@ -25,7 +50,7 @@ static void klttm_device_release(struct drm_device *ddev, void *data)
 
 	klttm_cs_device_fini(dev);
 	klttm_swap_fini(dev);
-	klttm_flush(dev);
+	klttm_wait_for_dying(dev);
 	klttm_alloc_fini(dev);
 	klttm_gtt_fini(dev);
 	klttm_vram_fini(dev);

@@ -4,17 +4,23 @@
  *
  * They are reserved in any order with one ww ticket; who loses against an older ticket lets go of everything and
  * begins with the object it lost. alloc_lock, which must come before reservations, is taken only when some object
- * is not at home: then everything is let go of, and reserved again behind it.
+ * is not at home: then everything is let go of, and reserved again behind it. So it is, too, when what could make room
+ * is reserved by somebody else, who may have an older ticket and want one of ours.
  */
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 #include <drm/amdgpu_drm.h>
 
 #include "klttm_priv.h"
 
-/* Times that making room is tried while others hold reservations, which they do for a moment. */
-#define ROOM_TRIES	32
+/* A submission may name 128 Ki objects. */
+static int klttm_exec_breathe(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
 
 static void klttm_exec_unlock_all(struct klttm_exec *exec)
 {
@@ -53,18 +59,15 @@ static int klttm_exec_lock_all(struct klttm_exec *exec)
 			i = 0;
 			continue;
 		}
-		/* Named twice, or it shares its reservation with another one. */
-		if (ret == -EALREADY) {
-			i++;
-			continue;
+		if (!ret || ret == -EALREADY) {
+			exec->bos[i++].locked |= !ret;
+			ret = klttm_exec_breathe();
 		}
 		if (ret) {
 			klttm_exec_unlock_all(exec);
 			return ret;
 		}
-		exec->bos[i++].locked = true;
 	}
-	ww_acquire_done(&exec->ticket);
 	return 0;
 }
 
@@ -103,9 +106,9 @@ static int klttm_exec_validate(struct klttm_exec *exec)
 	int ret;
 
 	for (i = 0; i < exec->count; i++) {
-		if (klttm_exec_at_home(exec->bos[i].bo))
-			continue;
-		ret = klttm_bo_validate(exec->bos[i].bo, &ctx);
+		ret = klttm_exec_breathe();
+		if (!ret && !klttm_exec_at_home(exec->bos[i].bo))
+			ret = klttm_bo_validate(exec->bos[i].bo, &ctx);
 		if (ret)
 			return ret;
 	}
@@ -118,15 +121,16 @@ static int klttm_exec_lock_in_place(struct klttm_exec *exec)
 
 	ww_acquire_init(&exec->ticket, &reservation_ww_class);
 	ret = klttm_exec_lock_all(exec);
-	if (!ret && klttm_exec_all_at_home(exec))
+	if (!ret && klttm_exec_all_at_home(exec)) {
+		ww_acquire_done(&exec->ticket);
 		return 0;
+	}
 	klttm_exec_backoff(exec);
 	return ret ? ret : -EAGAIN;
 }
 
 static int klttm_exec_lock_and_move(struct klttm_exec *exec)
 {
-	unsigned int tries = 0;
 	int ret;
 
 	ret = klttm_alloc_begin(exec->dev, true);
@@ -137,12 +141,16 @@ static int klttm_exec_lock_and_move(struct klttm_exec *exec)
 		ret = klttm_exec_lock_all(exec);
 		if (!ret)
 			ret = klttm_exec_validate(exec);
-		if (ret)
-			klttm_exec_backoff(exec);
-		/* A victim was reserved by somebody with an older ticket, who may want one of ours. */
-	} while ((ret == -EBUSY || ret == -EDEADLK) && ++tries < ROOM_TRIES);
+		if (!ret) {
+			ww_acquire_done(&exec->ticket);
+			break;
+		}
+		klttm_exec_backoff(exec);
+		if (ret == -EBUSY)
+			ret = klttm_alloc_wait_for_holder(exec->dev) ?: -EAGAIN;
+	} while (ret == -EAGAIN);
 	klttm_alloc_end(exec->dev);
-	return ret == -EBUSY || ret == -EDEADLK ? -ENOMEM : ret;
+	return ret;
 }
 
 int klttm_exec_reserve(struct klttm_exec *exec)
@@ -180,7 +188,7 @@ int klttm_exec_prepare(struct klttm_exec *exec, struct klttm_job *job)
 			if (ret)
 				return ret;
 		}
-		ret = dma_resv_reserve_fences(bo->tbo.base.resv, 1);
+		ret = dma_resv_reserve_fences(bo->tbo.base.resv, 1) ?: klttm_exec_breathe();
 		if (ret)
 			return ret;
 	}

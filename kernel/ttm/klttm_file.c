@@ -172,7 +172,8 @@ static void klttm_memory_add(struct klttm_memory *sum, struct klttm_bo *bo)
 	} else if (bo->preferred_domains & AMDGPU_GEM_DOMAIN_GTT) {
 		sum->requested_gtt += size;
 	}
-	ttm_bo_unreserve(&bo->tbo);
+	/* Not ttm_bo_unreserve(): who looks at an object does not use it. */
+	dma_resv_unlock(bo->tbo.base.resv);
 }
 
 static void klttm_memory_print(struct seq_file *m, const struct klttm_memory *sum)

@@ -187,7 +187,8 @@ int klttm_gem_metadata_ioctl(struct drm_device *ddev, void *data, struct drm_fil
 		args->data.data_size_bytes = bo->metadata_size;
 		memcpy(args->data.data, bo->metadata, bo->metadata_size);
 	}
-	ttm_bo_unreserve(&bo->tbo);
+	/* Not ttm_bo_unreserve(): who looks at an object does not use it. */
+	dma_resv_unlock(bo->tbo.base.resv);
 out_put:
 	klttm_bo_put(bo);
 	return ret;
@@ -226,7 +227,7 @@ int klttm_gem_op_ioctl(struct drm_device *ddev, void *data, struct drm_file *fil
 	info.alignment = (u64)bo->tbo.page_alignment << PAGE_SHIFT;
 	info.domains = bo->preferred_domains;
 	info.domain_flags = bo->create_flags;
-	ttm_bo_unreserve(&bo->tbo);
+	dma_resv_unlock(bo->tbo.base.resv);
 	if (!ret && args->op == AMDGPU_GEM_OP_GET_GEM_CREATE_INFO &&
 	    copy_to_user(u64_to_user_ptr(args->value), &info, sizeof(info)))
 		ret = -EFAULT;
@@ -257,15 +258,37 @@ int klttm_bo_validate(struct klttm_bo *bo, struct ttm_operation_ctx *ctx)
 		return 0;
 	dev->retry_orphans = true;
 	dev->interruptible = ctx->interruptible;
-	ret = klttm_bo_place(bo, bo->preferred_domains, ctx);
-	if ((ret == -ENOMEM || ret == -ENOSPC) && bo->allowed_domains != bo->preferred_domains)
+	do {
+		ret = klttm_bo_place(bo, bo->preferred_domains, ctx);
+		/* TTM may have lost against an older ticket: it must not lock anything more with ours. */
+		if (ret == -ENOMEM && klttm_alloc_is_held(dev, dma_resv_locking_ctx(bo->tbo.base.resv)))
+			return -EBUSY;
+		ret = klttm_alloc_again(dev, ret);
+	} while (ret == -EAGAIN);
+	if (ret == -ENOMEM && bo->allowed_domains != bo->preferred_domains)
 		ret = klttm_bo_place(bo, bo->allowed_domains, ctx);
-	return ret == -ENOSPC ? -ENOMEM : ret;
+	return ret;
 }
 
 int klttm_bo_move_to_gtt(struct klttm_bo *bo)
 {
-	struct ttm_operation_ctx ctx = { .gfp_retry_mayfail = true };
+	struct ttm_operation_ctx ctx = { .interruptible = true, .gfp_retry_mayfail = true };
+	long left;
 
+	/* Who imports may hold locks of its own; so what would be long is waited for here, and move() finds it idle. */
+	left = dma_resv_wait_timeout(bo->tbo.base.resv, DMA_RESV_USAGE_BOOKKEEP, true, KLTTM_IDLE_TIMEOUT);
+	if (left <= 0)
+		return left ?: -EBUSY;
 	return klttm_bo_place(bo, AMDGPU_GEM_DOMAIN_GTT, &ctx);
+}
+
+int klttm_bo_populate(struct klttm_bo *bo)
+{
+	struct ttm_operation_ctx ctx = { .interruptible = true, .gfp_retry_mayfail = true };
+	struct ttm_buffer_object *tbo = &bo->tbo;
+
+	dma_resv_assert_held(tbo->base.resv);
+	if (bo->svm || bo->foreign || !tbo->resource || tbo->resource->mem_type == TTM_PL_VRAM || !tbo->ttm)
+		return 0;
+	return ttm_tt_populate(&bo->dev->bdev, tbo->ttm, &ctx);
 }

@@ -61,38 +61,45 @@ static int klttm_job_grow(struct klttm_job *job)
 	return 0;
 }
 
-/* Does the job wait for a fence of the same context? Then for the later of the two; takes over the reference. */
-static bool klttm_job_merge(struct klttm_job *job, struct dma_fence *fence)
+/* Where in the dependencies, which are sorted by context, @context is or belongs. */
+static unsigned int klttm_job_find(const struct klttm_job *job, u64 context)
 {
-	unsigned int i;
+	unsigned int low = 0, high = job->num_deps, middle;
 
-	for (i = 0; i < job->num_deps; i++) {
-		if (job->deps[i]->context != fence->context)
-			continue;
-		if (dma_fence_is_later(fence, job->deps[i]))
-			swap(fence, job->deps[i]);
-		dma_fence_put(fence);
-		return true;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (job->deps[middle]->context < context)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return false;
+	return low;
 }
 
 int klttm_job_depend(struct klttm_job *job, struct dma_fence *fence)
 {
+	unsigned int at;
 	int ret;
 
 	if (fence->context == job->ctx->fence_context || dma_fence_is_signaled(fence)) {
 		dma_fence_put(fence);
 		return 0;
 	}
-	if (klttm_job_merge(job, fence))
+	at = klttm_job_find(job, fence->context);
+	if (at < job->num_deps && job->deps[at]->context == fence->context) {
+		if (dma_fence_is_later(fence, job->deps[at]))
+			swap(fence, job->deps[at]);
+		dma_fence_put(fence);
 		return 0;
+	}
 	ret = klttm_job_grow(job);
 	if (ret) {
 		dma_fence_put(fence);
 		return ret;
 	}
-	job->deps[job->num_deps++] = fence;
+	memmove(&job->deps[at + 1], &job->deps[at], (job->num_deps - at) * sizeof(*job->deps));
+	job->deps[at] = fence;
+	job->num_deps++;
 	return 0;
 }
 
@@ -127,6 +134,8 @@ static void klttm_job_done(struct klttm_submission *sub, int error)
 	bool cookie;
 
 	cookie = dma_fence_begin_signalling();
+	if (job->error)
+		error = job->error;
 	if (error)
 		dma_fence_set_error(&job->fence->base, error);
 	dma_fence_signal(&job->fence->base);
@@ -175,6 +184,18 @@ static bool klttm_job_ready(struct klttm_job *job)
 	return true;
 }
 
+/*
+ * The device is being drained: the job does nothing any more. It still goes through the ring, behind the jobs before it:
+ * a later fence of a context says that the earlier ones are signalled, and objects are let go by it.
+ */
+static void klttm_job_cancel(struct klttm_job *job)
+{
+	klttm_job_stop_waiting(job);
+	job->error = -ENODEV;
+	job->sub.nop_dwords = 1;
+	job->sub.fence_phys = 0;
+}
+
 static struct klttm_job *klttm_ctx_first_job(struct klttm_ctx *ctx, bool *draining)
 {
 	struct klttm_cs_device *cs = &ctx->dev->cs;
@@ -198,17 +219,14 @@ void klttm_ctx_work(struct work_struct *work)
 	/* Only this work takes jobs off the queue, so the first one stays the first. */
 	while ((job = klttm_ctx_first_job(ctx, &draining))) {
 		if (draining)
-			klttm_job_stop_waiting(job);
+			klttm_job_cancel(job);
 		else if (!klttm_job_ready(job))
 			break;
 		spin_lock(&dev->cs.lock);
 		list_del(&job->link);
 		spin_unlock(&dev->cs.lock);
 		job->sub.done = klttm_job_done;
-		if (draining)
-			klttm_job_done(&job->sub, -ENODEV);
-		else
-			dev->ops->submit(dev->owner, &job->sub);
+		dev->ops->submit(dev->owner, &job->sub);
 	}
 	dma_fence_end_signalling(cookie);
 	klttm_ctx_put(ctx);

@@ -37,11 +37,58 @@ out_exit:
 	return ret;
 }
 
+/* Locking: dma_resv held. */
+static int klttm_access_pages(struct klttm_bo *bo, u64 offset, void *buf, int len, int write)
+{
+	int done, bytes, ret;
+	struct page *page;
+	void *addr;
+
+	ret = klttm_bo_populate(bo);
+	for (done = 0; done < len && !ret; done += bytes, offset += bytes) {
+		bytes = min_t(int, len - done, PAGE_SIZE - offset_in_page(offset));
+		page = klttm_exec_page(bo, offset >> PAGE_SHIFT);
+		if (!page)
+			return -EIO;
+		addr = kmap_local_page(page) + offset_in_page(offset);
+		if (write)
+			memcpy(addr, buf + done, bytes);
+		else
+			memcpy(buf + done, addr, bytes);
+		kunmap_local(addr);
+	}
+	return ret ?: len;
+}
+
+/*
+ * ptrace and /proc/PID/mem. Not TTM's: that of 6.1 looks at the object's resource before it has the reservation, and
+ * neither knows that a GPU may be gone.
+ */
+static int klttm_vm_access(struct vm_area_struct *vma, unsigned long addr, void *buf, int len, int write)
+{
+	struct ttm_buffer_object *tbo = vma->vm_private_data;
+	u64 offset = addr - vma->vm_start +
+		     ((u64)(vma->vm_pgoff - drm_vma_node_start(&tbo->base.vma_node)) << PAGE_SHIFT);
+	int ret, idx;
+
+	if (len < 1 || offset + len > tbo->base.size)
+		return -EIO;
+	if (!drm_dev_enter(tbo->base.dev, &idx))
+		return -EIO;
+	ret = dma_resv_lock_interruptible(tbo->base.resv, NULL);
+	if (!ret) {
+		ret = klttm_access_pages(to_klttm_bo(tbo), offset, buf, len, write);
+		dma_resv_unlock(tbo->base.resv);
+	}
+	drm_dev_exit(idx);
+	return ret;
+}
+
 const struct vm_operations_struct klttm_vm_ops = {
 	.fault = klttm_vm_fault,
 	.open = ttm_bo_vm_open,
 	.close = ttm_bo_vm_close,
-	.access = ttm_bo_vm_access,
+	.access = klttm_vm_access,
 };
 
 int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
@@ -68,25 +115,4 @@ int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	/* The mapping holds a reference of the TTM object instead of the one GEM took for it. */
 	drm_gem_object_put(obj);
 	return 0;
-}
-
-/* ptrace and /proc/PID/mem. Locking: dma_resv held. */
-int klttm_access_memory(struct ttm_buffer_object *tbo, unsigned long offset, void *buf, int len, int write)
-{
-	u64 phys = klttm_block_phys(to_klttm_block(tbo->resource)) + offset;
-	int done, bytes;
-	void *addr;
-
-	for (done = 0; done < len; done += bytes) {
-		bytes = min_t(int, len - done, PAGE_SIZE - offset_in_page(phys + done));
-		if (!pfn_valid(PHYS_PFN(phys + done)))
-			return -EIO;
-		addr = kmap_local_page(pfn_to_page(PHYS_PFN(phys + done)));
-		if (write)
-			memcpy(addr + offset_in_page(phys + done), buf + done, bytes);
-		else
-			memcpy(buf + done, addr + offset_in_page(phys + done), bytes);
-		kunmap_local(addr);
-	}
-	return len;
 }

@@ -7,7 +7,6 @@
  * are copied by move(). An object that cannot leave now stays where it is (klttm_alloc.c).
  */
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include <drm/amdgpu_drm.h>
@@ -63,14 +62,13 @@ static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct 
 		return true;
 	if (tbo->resource->mem_type != TTM_PL_VRAM)
 		return klttm_swap_valuable(dev, tbo);
-	/* 6.1 waits for the GPU interruptibly whatever it is told, so what is busy would end the search. */
-	if (signal_pending(current) && !dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
-		return false;
-	if (klttm_bo_is_discardable(bo))
-		return true;
 	if (bo->svm && dev->job && READ_ONCE(to_klttm_block(tbo->resource)->job) == dev->job)
 		return false;
-	return !klttm_ram_short(dev) && klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
+	if (!klttm_bo_is_discardable(bo) &&
+	    (klttm_ram_short(dev) || !klttm_ram_for(tbo->base.size >> PAGE_SHIFT)))
+		return false;
+	/* Last: what could leave but for that is waited for when there is nothing else. */
+	return !klttm_alloc_is_busy(dev, tbo);
 }
 
 /* Context: may sleep, dma_resv held. */
@@ -148,6 +146,7 @@ static int klttm_move(struct ttm_buffer_object *tbo, bool evict, struct ttm_oper
 		if (ret)
 			return ret;
 	}
+	klttm_swap_forget(tbo);
 	klttm_prime_moved(bo);
 	/* SVM pages carry their own contents; RAM to RAM keeps its pages, whoever works on them. */
 	if (bo->svm || (!from_vram && !to_vram)) {
@@ -193,9 +192,10 @@ const struct ttm_device_funcs klttm_ttm_funcs = {
 	.ttm_tt_populate = klttm_tt_populate,
 	.ttm_tt_unpopulate = klttm_tt_unpopulate,
 	.swap_notify = klttm_swap_notify,
+	.delete_mem_notify = klttm_swap_forget,
+	.release_notify = klttm_release_notify,
 	.eviction_valuable = klttm_eviction_valuable,
 	.evict_flags = klttm_evict_flags,
 	.move = klttm_move,
 	.io_mem_reserve = klttm_io_mem_reserve,
-	.access_memory = klttm_access_memory,
 };

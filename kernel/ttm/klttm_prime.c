@@ -41,15 +41,21 @@ static int klttm_dma_buf_pin(struct dma_buf_attachment *attach)
 		ret = klttm_bo_move_to_gtt(bo);
 	else if (bo->tbo.resource->mem_type != TTM_PL_TT)
 		ret = -EBUSY;
-	if (!ret)
+	if (!ret) {
 		ttm_bo_pin(&bo->tbo);
+		/* Out of the LRU: TTM does that only when the object is moved to its end, which dma-buf does not do. */
+		ttm_bo_move_to_lru_tail_unlocked(&bo->tbo);
+	}
 	drm_dev_exit(idx);
 	return ret;
 }
 
 static void klttm_dma_buf_unpin(struct dma_buf_attachment *attach)
 {
-	ttm_bo_unpin(&dma_buf_to_klttm_bo(attach->dmabuf)->tbo);
+	struct ttm_buffer_object *tbo = &dma_buf_to_klttm_bo(attach->dmabuf)->tbo;
+
+	ttm_bo_unpin(tbo);
+	ttm_bo_move_to_lru_tail_unlocked(tbo);
 }
 
 static struct sg_table *klttm_dma_buf_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
@@ -64,7 +70,7 @@ static struct sg_table *klttm_dma_buf_map(struct dma_buf_attachment *attach, enu
 		ret = klttm_dma_buf_pin(attach);
 		if (ret)
 			return ERR_PTR(ret);
-		ttm_bo_unpin(&bo->tbo);
+		klttm_dma_buf_unpin(attach);
 		tt = bo->tbo.ttm;
 	}
 	if (bo->tbo.resource->mem_type != TTM_PL_TT)
@@ -184,7 +190,7 @@ static struct klttm_bo *klttm_import_attached(struct klttm_device *dev, struct d
 	struct klttm_bo_params params = {
 		.size = PAGE_ALIGN(attach->dmabuf->size),
 		.foreign = true,
-		.resv = attach->dmabuf->resv,
+		.import = attach->dmabuf,
 	};
 	struct sg_table *sgt;
 	struct klttm_bo *bo;
@@ -220,16 +226,12 @@ struct drm_gem_object *klttm_gem_import(struct drm_device *ddev, struct dma_buf 
 	/* Every page costs something here too, whoever it belongs to; and an exporter may be long in attaching. */
 	if (!buf->size || buf->size > dev->gtt_man.size)
 		return ERR_PTR(-ENOMEM);
-	get_dma_buf(buf);
 	attach = dma_buf_attach(buf, ddev->dev);
-	if (IS_ERR(attach)) {
-		dma_buf_put(buf);
+	if (IS_ERR(attach))
 		return ERR_CAST(attach);
-	}
 	bo = klttm_import_attached(dev, attach);
 	if (IS_ERR(bo)) {
 		dma_buf_detach(buf, attach);
-		dma_buf_put(buf);
 		return ERR_CAST(bo);
 	}
 	return &bo->tbo.base;
@@ -238,10 +240,13 @@ struct drm_gem_object *klttm_gem_import(struct drm_device *ddev, struct dma_buf 
 void klttm_prime_release(struct klttm_bo *bo)
 {
 	struct dma_buf_attachment *attach = bo->tbo.base.import_attach;
-	struct dma_buf *buf = attach->dmabuf;
+	struct dma_buf *buf = bo->import;
 
-	dma_buf_unmap_attachment_unlocked(attach, bo->sgt, DMA_BIDIRECTIONAL);
-	dma_buf_detach(buf, attach);
+	/* Without an attachment it never became a whole object. */
+	if (attach) {
+		dma_buf_unmap_attachment_unlocked(attach, bo->sgt, DMA_BIDIRECTIONAL);
+		dma_buf_detach(buf, attach);
+	}
 	dma_buf_put(buf);
 }
 
@@ -297,7 +302,8 @@ int klttm_dma_buf_info(struct dma_buf *buf, struct klttm_dma_buf_info *info, voi
 		ret = -EINVAL;
 	else if (metadata)
 		memcpy(metadata, bo->metadata, bo->metadata_size);
-	ttm_bo_unreserve(&bo->tbo);
+	/* Not ttm_bo_unreserve(): who looks at an object does not use it. */
+	dma_resv_unlock(bo->tbo.base.resv);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(klttm_dma_buf_info);

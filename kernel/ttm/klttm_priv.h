@@ -57,6 +57,9 @@ struct seq_file;
 /* Charged to who asks. At the limit of its cgroup it gets no object; nobody is killed for one. */
 #define KLTTM_GFP_METADATA	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/* How long an allocation waits for busy objects; as long as TTM itself would for one. */
+#define KLTTM_IDLE_TIMEOUT	(15 * HZ)
+
 /* A memory type without memory: where evict_flags() sends an object that must stay where it is (klttm_alloc.c). */
 #define KLTTM_PL_NOWHERE	TTM_PL_PRIV
 
@@ -79,6 +82,11 @@ struct klttm_device {
 	bool dying;			/* alloc_lock: destroy began, contents no longer matter */
 	u64 job;			/* alloc_lock: of this allocation, whose blocks are not evicted for it; or 0 */
 	bool interruptible;		/* alloc_lock: this allocation may be interrupted by any signal */
+	unsigned long give_up;		/* alloc_lock: this allocation waits for busy objects until then (jiffies) */
+	u64 vain_job;			/* alloc_lock: the last job that waited in vain */
+	struct dma_fence *busy;		/* alloc_lock: of the first busy object this search passed over, else NULL */
+	struct ttm_buffer_object *held;	/* alloc_lock: one that somebody else had reserved; a reference, or NULL */
+	unsigned int holders;		/* alloc_lock: waited for in this allocation */
 	bool retry_orphans;		/* alloc_lock: this allocation has not looked at the orphans yet */
 	/*
 	 * RAM for something that was to leave VRAM could not be had at this time (jiffies, never 0); 0: not
@@ -110,7 +118,9 @@ struct klttm_device {
 	atomic64_t ram_pages;		/* of objects in RAM, swapped out ones not */
 	atomic64_t swapouts;		/* objects */
 	struct klttm_shrinker *shrinker;
-	struct task_struct *swap_task;	/* runs the shrinker's work now; compared only */
+	struct ttm_tt *swap_tt;		/* being swapped out, or that failed; compared only */
+	unsigned long swap_pause;	/* jiffies: nothing is swapped out for so long, until swap_after; or 0 */
+	unsigned long swap_after;
 
 	atomic64_t vram_committed;	/* bytes of plain objects created for VRAM, at most vram_size */
 	atomic64_t buffer_objects;
@@ -158,10 +168,12 @@ struct klttm_bo {
 	u64 metadata_flags;
 	u64 tiling_flags;
 	struct klttm_userptr *userptr;	/* user memory, else NULL */
-	struct sg_table *sgt;		/* imported from another exporter, else NULL */
+	struct dma_buf *import;		/* from another exporter: a reference, dropped last; else NULL */
+	struct sg_table *sgt;		/* of it */
 	struct dma_buf *exported;	/* klttm_prime.c: the dma-buf of the object, not a reference */
 	/* What the object was charged for, wherever it is now; committed_to is NULL without a charge. */
 	atomic64_t *committed_to;
+	bool leaving;			/* without references, and counted so */
 	/*
 	 * What TTM gets when it wants a struct ttm_tt for an SVM object it has just evicted: embedded, so that
 	 * an eviction cannot fail for lack of memory. It never has pages.
@@ -230,6 +242,25 @@ void klttm_alloc_end(struct klttm_device *dev);
  * we refused. -ENOMEM: no room, or no RAM for what should leave; -ERESTARTSYS: a signal is pending.
  */
 int klttm_alloc_error(int ret);
+/* This allocation is for @job, see klttm_svm_block_create(). Locking: alloc_lock. */
+void klttm_alloc_for(struct klttm_device *dev, u64 job);
+/*
+ * Does somebody work on the object? Then klttm_alloc_again() may wait for that. Context: 6.1 holds the LRU spinlock.
+ * Locking: alloc_lock, dma_resv.
+ */
+bool klttm_alloc_is_busy(struct klttm_device *dev, struct ttm_buffer_object *tbo);
+/*
+ * After a search for room that gave @ret. -EAGAIN: there was none because of busy objects, one of which was waited for:
+ * search again; -ERESTARTSYS: a signal ended that; else @ret. Locking: alloc_lock.
+ */
+int klttm_alloc_again(struct klttm_device *dev, int ret);
+/*
+ * Has somebody else reserved an object in VRAM that the search had to pass over? Who may be waiting for what we have
+ * reserved, @ticket's or the only one: let go of that and call _wait_for_holder(), 0 if the search may succeed now.
+ * False from the KLTTM_HOLDERS'th time on. Locking: alloc_lock; for _wait_for_holder() no dma_resv.
+ */
+bool klttm_alloc_is_held(struct klttm_device *dev, struct ww_acquire_ctx *ticket);
+int klttm_alloc_wait_for_holder(struct klttm_device *dev);
 /* Try all orphans and wait for everything that is being released. True: something came free. Locking: alloc_lock. */
 bool klttm_alloc_last_resort(struct klttm_device *dev);
 /* Before an object leaves VRAM: idle, and RAM for it at hand. Else 0 is not returned. Locking: dma_resv. */
@@ -245,6 +276,8 @@ void klttm_alloc_fini(struct klttm_device *dev);
 int klttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt, struct ttm_operation_ctx *ctx);
 void klttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt);
 void klttm_swap_notify(struct ttm_buffer_object *tbo);
+/* The object's pages may go for another reason than having been swapped out. Locking: dma_resv. */
+void klttm_swap_forget(struct ttm_buffer_object *tbo);
 /* May an object in RAM be swapped out? Context: 6.1 holds the LRU spinlock. */
 bool klttm_swap_valuable(struct klttm_device *dev, struct ttm_buffer_object *tbo);
 int klttm_swap_init(struct klttm_device *dev);
@@ -267,11 +300,14 @@ struct klttm_bo_params {
 	bool svm;
 	u64 job;			/* SVM, see klttm_svm_block_create() */
 	bool foreign;
-	struct dma_resv *resv;		/* NULL: the object's own */
+	struct dma_buf *import;		/* whose reservation it shares, and of which it gets a reference; or NULL */
 	atomic64_t *committed_to;	/* from klttm_commit(); NULL: not charged */
 };
 
-/* Charge @size bytes to the heap of @domains, VRAM if it has room. NULL: all of them are full. May sleep. */
+/*
+ * Charge @size bytes to the heap of @domains, VRAM if it has room. NULL: all of them are full, or a fatal signal came.
+ * Waits for what is being freed, but not longer than a second. Context: may sleep, no dma_resv held.
+ */
 atomic64_t *klttm_commit(struct klttm_device *dev, u32 domains, u64 size);
 /*
  * Allocate and place an object; returns reserved, ERR_PTR on failure. The charge is undone by the end of the object
@@ -281,14 +317,17 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 /* The places of @domains in order of preference; returns how many. */
 unsigned int klttm_domain_places(u32 domains, struct ttm_place places[KLTTM_MAX_PLACES]);
 extern const struct drm_gem_object_funcs klttm_gem_funcs;
+/* TTM: the last reference of an object is gone. */
+void klttm_release_notify(struct ttm_buffer_object *tbo);
 
 /* klttm_gem.c */
 /* The object of a handle with a reference (drop with klttm_bo_put()), NULL if there is none. */
 struct klttm_bo *klttm_bo_lookup(struct drm_file *file, u32 handle);
 /*
  * Bring the object to where it was asked to be, else to where it may be; others are evicted for it. For command
- * submission. -ENOMEM no room, -ENODEV the GPU is gone, or what TTM says. User memory is not looked at, see
- * klttm_userptr_validate(). Locking: alloc_lock and then the object's dma_resv are held.
+ * submission. -ENOMEM no room, -ENODEV the GPU is gone, -EBUSY let go of all reservations and call
+ * klttm_alloc_wait_for_holder(), or what TTM says. User memory is not looked at, see klttm_userptr_validate(). Locking:
+ * alloc_lock and then the object's dma_resv are held.
  */
 int klttm_bo_validate(struct klttm_bo *bo, struct ttm_operation_ctx *ctx);
 int klttm_gem_create_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
@@ -296,8 +335,13 @@ int klttm_gem_mmap_ioctl(struct drm_device *ddev, void *data, struct drm_file *f
 int klttm_gem_wait_idle_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
 int klttm_gem_metadata_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
 int klttm_gem_op_ioctl(struct drm_device *ddev, void *data, struct drm_file *file);
-/* Context: the GPU is there (drm_dev_enter()). Locking: dma_resv. */
+/*
+ * -EBUSY: somebody works on it all the time; -ERESTARTSYS any signal; or what TTM says. Context: the GPU is there
+ * (drm_dev_enter()). Locking: dma_resv.
+ */
 int klttm_bo_move_to_gtt(struct klttm_bo *bo);
+/* Pages for an object that has none yet, or was swapped out; VRAM has them. Locking: dma_resv. */
+int klttm_bo_populate(struct klttm_bo *bo);
 /* Jiffies until an absolute CLOCK_MONOTONIC time in ns; as amdgpu, what is negative as s64 means for ever. */
 unsigned long klttm_timeout(u64 deadline_ns);
 
@@ -368,7 +412,7 @@ struct dma_buf *klttm_gem_export(struct drm_gem_object *obj, int flags);
 struct drm_gem_object *klttm_gem_import(struct drm_device *ddev, struct dma_buf *dma_buf);
 /* The object goes somewhere else: importers that asked to be told are. Locking: dma_resv held. */
 void klttm_prime_moved(struct klttm_bo *bo);
-/* The end of an imported object. */
+/* The end of an object with klttm_bo.import. */
 void klttm_prime_release(struct klttm_bo *bo);
 
 /* klttm_debugfs.c */
@@ -389,7 +433,6 @@ extern const struct ttm_device_funcs klttm_ttm_funcs;
 /* klttm_mmap.c */
 extern const struct vm_operations_struct klttm_vm_ops;
 int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma);
-int klttm_access_memory(struct ttm_buffer_object *tbo, unsigned long offset, void *buf, int len, int write);
 
 /* klttm_drm.c */
 extern const struct drm_driver klttm_drm_driver;

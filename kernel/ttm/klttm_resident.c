@@ -41,11 +41,16 @@ int klttm_bo_restore(struct klttm_bo *bo)
 	ret = klttm_alloc_begin(dev, true);
 	if (ret)
 		goto out_exit;
-	ret = ttm_bo_reserve(&bo->tbo, true, false, NULL);
-	if (!ret) {
+	do {
+		ret = ttm_bo_reserve(&bo->tbo, true, false, NULL);
+		if (ret)
+			break;
 		ret = klttm_bo_validate(bo, &ctx);
 		ttm_bo_unreserve(&bo->tbo);
-	}
+		if (ret != -EBUSY)
+			break;
+		ret = klttm_alloc_wait_for_holder(dev);
+	} while (!ret);
 	klttm_alloc_end(dev);
 out_exit:
 	drm_dev_exit(idx);

@@ -21,6 +21,9 @@
 
 /* Objects that one run of the work swaps out at most: 64 MiB, then it looks again whether RAM is still short. */
 #define KLTTM_SWAP_PAGES	(SZ_64M >> PAGE_SHIFT)
+/* After a swap-out that failed, and after one more. */
+#define KLTTM_SWAP_PAUSE_MIN	HZ
+#define KLTTM_SWAP_PAUSE_MAX	(64 * HZ)
 /* Runs of pages are copied by one packet; larger ones than this are not worth looking for. */
 #define KLTTM_RAM_ORDER		9
 #define KLTTM_GFP		(GFP_HIGHUSER | __GFP_NOWARN)
@@ -110,17 +113,45 @@ int klttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt, struct ttm_ope
 
 void klttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
 {
+	struct klttm_device *dev = to_klttm_device(bdev);
+
 	if (tt->page_flags & TTM_TT_FLAG_EXTERNAL)
 		return;
 	klttm_free_pages(tt, tt->num_pages);
-	atomic64_sub(tt->num_pages, &to_klttm_device(bdev)->ram_pages);
+	atomic64_sub(tt->num_pages, &dev->ram_pages);
+	if (READ_ONCE(dev->swap_tt) == tt) {
+		WRITE_ONCE(dev->swap_tt, NULL);
+		WRITE_ONCE(dev->swap_pause, 0);
+		atomic64_inc(&dev->swapouts);
+	}
 }
 
 /* ---- swapping out ---- */
 
+/*
+ * TTM is about to swap the object out, and prints a line if it gets no file for it (vm.overcommit_memory=2). It tells
+ * nobody how it ended, so that counts as a failure until the pages are given back. The pause after one doubles.
+ */
 void klttm_swap_notify(struct ttm_buffer_object *tbo)
 {
-	atomic64_inc(&to_klttm_device(tbo->bdev)->swapouts);
+	struct klttm_device *dev = to_klttm_device(tbo->bdev);
+	unsigned long pause = clamp_t(unsigned long, 2 * READ_ONCE(dev->swap_pause), KLTTM_SWAP_PAUSE_MIN,
+				      KLTTM_SWAP_PAUSE_MAX);
+
+	WRITE_ONCE(dev->swap_tt, tbo->ttm);
+	WRITE_ONCE(dev->swap_after, jiffies + pause);
+	WRITE_ONCE(dev->swap_pause, pause);
+}
+
+void klttm_swap_forget(struct ttm_buffer_object *tbo)
+{
+	if (tbo->ttm)
+		cmpxchg(&to_klttm_device(tbo->bdev)->swap_tt, tbo->ttm, NULL);
+}
+
+static bool klttm_swap_pauses(struct klttm_device *dev)
+{
+	return READ_ONCE(dev->swap_pause) && time_before(jiffies, READ_ONCE(dev->swap_after));
 }
 
 bool klttm_swap_valuable(struct klttm_device *dev, struct ttm_buffer_object *tbo)
@@ -130,9 +161,9 @@ bool klttm_swap_valuable(struct klttm_device *dev, struct ttm_buffer_object *tbo
 		return false;
 	/*
 	 * Beyond its limit TTM swaps out with GFP_KERNEL, which kills when RAM is short. Then the limit is
-	 * exceeded instead.
+	 * exceeded instead. And our work would search for the pages without end.
 	 */
-	return READ_ONCE(dev->swap_task) == current || klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
+	return !klttm_swap_pauses(dev) && klttm_ram_for(tbo->base.size >> PAGE_SHIFT);
 }
 
 static void klttm_swap_work(struct work_struct *work)
@@ -142,15 +173,16 @@ static void klttm_swap_work(struct work_struct *work)
 	struct klttm_device *dev = shrinker->dev;
 	s64 before = atomic64_read(&dev->ram_pages), goal = before - KLTTM_SWAP_PAGES;
 
-	WRITE_ONCE(dev->swap_task, current);
 	/* Each round swaps one object out, so this ends. Without space to swap to, RAM would only be moved about. */
 	while (atomic64_read(&dev->ram_pages) > max(goal, 0ll) && get_nr_swap_pages() > KLTTM_SWAP_PAGES) {
-		/* Without __GFP_FS nobody is killed for it; swapping needs only IO. */
+		/*
+		 * Without __GFP_FS nobody is killed for it; swapping needs only IO. __GFP_NORETRY would not reach
+		 * the allocation, TTM masks it out; it is klttm_swap_valuable() that sees to it that pages can be had.
+		 */
 		if (ttm_device_swapout(&dev->bdev, &ctx, GFP_HIGHUSER & ~__GFP_FS) <= 0)
 			break;
 		cond_resched();
 	}
-	WRITE_ONCE(dev->swap_task, NULL);
 }
 
 static struct klttm_shrinker *to_klttm_shrinker(struct shrinker *base)
@@ -164,9 +196,12 @@ static struct klttm_shrinker *to_klttm_shrinker(struct shrinker *base)
 
 static unsigned long klttm_shrink_count(struct shrinker *base, struct shrink_control *sc)
 {
-	s64 pages = atomic64_read(&to_klttm_shrinker(base)->dev->ram_pages);
+	struct klttm_device *dev = to_klttm_shrinker(base)->dev;
+	s64 pages = atomic64_read(&dev->ram_pages);
 
-	return pages > 0 && get_nr_swap_pages() > KLTTM_SWAP_PAGES ? pages : SHRINK_EMPTY;
+	if (pages <= 0 || get_nr_swap_pages() <= KLTTM_SWAP_PAGES || klttm_swap_pauses(dev))
+		return SHRINK_EMPTY;
+	return pages;
 }
 
 /* Context: reclaim, whatever locks its caller holds. Nothing is freed yet when this returns. */
