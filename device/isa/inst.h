@@ -53,7 +53,8 @@ struct Operand {
   // Width: 1 also for 8 and 16-bit operands; 2, 3, 4, 8, 16 or 32 for tuples.
   std::uint8_t dwords = 0;
   std::uint16_t reg = 0;
-  // Zero-extended bits. Inline floats have the operand's format (0.5 as f64 is 0x3fe0000000000000, as f16 0x3800); a
+  // Zero-extended bits. Constants of packed 32-bit operands are repeated in both halves; those of packed 16-bit operands
+  // are 32 bits as the hardware sees them (a half in the low part); an MFMA accumulator's is one element. Inline floats have the operand's format (0.5 as f64 is 0x3fe0000000000000, as f16 0x3800); a
   // 32-bit literal of a 64-bit operand is sign-extended (integer), zero-extended (b64) or the high half (f64).
   std::uint64_t value = 0;
 
@@ -77,7 +78,7 @@ struct Inst {
   // old dst and not listed). A scalar compare has no dst: it writes SCC. v_readlane and v_readfirstlane have a scalar
   // dst. MFMA: src = A, B, C.
   // SMEM: dst (loads) or src[1] (stores, data), src[0] = base, src[2] = register offset.
-  // DS: dst, src[0] = address, src[1] = data0, src[2] = data1.
+  // DS: dst, src[0] = address, src[1] = data0, src[2] = data1. GWS has only src[1].
   // FLAT/GLOBAL: dst, src[0] = address, src[1] = data, src[2] = saddr. MUBUF: dst for loads and returning atomics,
   // src[0] = vaddr, src[1] = data, src[2] = descriptor (four SGPRs), src[3] = soffset.
   Operand dst;
@@ -114,10 +115,12 @@ struct Inst {
   bool scc = false;
   bool offen = false;
   bool idxen = false;
-  bool lds = false;
+  bool lds = false;  // MUBUF: the data goes to or comes from LDS, there is no dst and no src[1]
   bool gds = false;
+  std::uint8_t format = 0;  // MTBUF: data format in bits 0-3, number format in bits 4-6
 
   // SOPK, SOPP: the 16-bit field, sign-extended. Branches count it in dwords from the next instruction.
+  // s_set_gpr_idx_on, s_atc_probe: the number that stands in an operand's place.
   std::int32_t imm = 0;
   // MFMA modifiers
   std::uint8_t cbsz = 0;
