@@ -118,6 +118,22 @@ u32 kfd_ring_generation(struct kfd_dev *dev);
  * translation is left.
  */
 int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 npages);
+/*
+ * Queue a control entry and wait for its completion, or for the device to be reaped; a device that misses the
+ * deadline is reset, and so is one that refuses the arguments. 0, or -ENODEV: the device is (or went) dead, and with
+ * it all it knew of VMIDs and queues. args: NULL is all 0. _at(): only if @generation is the adopted one, which must
+ * be so for what builds on an earlier entry. Locking: takes control_lock, any lock above it may be held; nothing is
+ * allocated.
+ */
+#define KFD_CONTROL_ARGS	7
+int kfd_ring_control(struct kfd_dev *dev, enum kfdlab_control_op op, u32 vmid,
+		     const u64 args[KFD_CONTROL_ARGS]);
+int kfd_ring_control_at(struct kfd_dev *dev, u32 generation, enum kfdlab_control_op op, u32 vmid,
+			const u64 args[KFD_CONTROL_ARGS]);
+/* The generation that entries queued now go to, 0: there is none. It may be over when this returns. */
+u32 kfd_ring_adopted(struct kfd_dev *dev);
+/* Ring the device or, for RESET, the launcher. Context: any. */
+void kfd_ring_kick(struct kfd_dev *dev, enum kfdlab_kick vector);
 
 /*
  * kfd_copy.c: batches of page copies and fills over the device's copy ring, by CPU when the device

@@ -42,9 +42,9 @@ u32 kfd_ring_generation(struct kfd_dev *dev)
 	return READ_ONCE(dev->rings->device->state) >> 32;
 }
 
-static void ring_doorbell(struct kfd_rings *rings, enum kfdlab_kick vector)
+void kfd_ring_kick(struct kfd_dev *dev, enum kfdlab_kick vector)
 {
-	writel(KFDLAB_PEER_DEVICE << 16 | vector, rings->dev->ivshmem + KFDLAB_IVSHMEM_DOORBELL);
+	writel(KFDLAB_PEER_DEVICE << 16 | vector, dev->ivshmem + KFDLAB_IVSHMEM_DOORBELL);
 }
 
 /*
@@ -72,7 +72,7 @@ static void request_reset(struct kfd_rings *rings, u32 generation, const char *w
 	}
 	WRITE_ONCE(rings->driver->reset_request, generation);
 	smp_mb();	/* the launcher reads reset_request after the doorbell */
-	ring_doorbell(rings, KFDLAB_KICK_RESET);
+	kfd_ring_kick(rings->dev, KFDLAB_KICK_RESET);
 }
 
 /*
@@ -115,6 +115,7 @@ static void adopt_generation(struct kfd_rings *rings, u32 generation)
 		WRITE_ONCE(rings->driver->control_wptr, 0);
 		WRITE_ONCE(rings->driver->copy_wptr, 0);
 		WRITE_ONCE(rings->driver->ih_rptr, 0);
+		WRITE_ONCE(rings->driver->queue_armed, 0);
 	}
 	/*
 	 * Counting on from what the fence word holds, no old value of it can look like a new fence.
@@ -207,7 +208,7 @@ static void wait_slice_over(struct kfd_rings *rings, u32 generation, enum kfd_ri
 		request_reset(rings, generation, "no progress");
 		*deadline = jiffies + RESET_AGAIN;
 	}
-	ring_doorbell(rings,
+	kfd_ring_kick(rings->dev,
 		      what == KFD_RING_CONTROL_DONE ? KFDLAB_KICK_CONTROL : KFDLAB_KICK_COPY);
 }
 
@@ -239,48 +240,83 @@ int kfd_ring_wait(struct kfd_rings *rings, u32 generation, enum kfd_ring_what wh
 
 /* ---- control ring ---- */
 
-int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 npages)
+/*
+ * Take the control lock with room for an entry. @generation: the one it must be, 0: any; in the end the one it is.
+ * -ENODEV, without the lock: it is not, or none is adopted.
+ */
+static int lock_control(struct kfd_rings *rings, u32 *generation)
+{
+	for (;;) {
+		u64 index;
+		u32 now;
+		int ret;
+
+		mutex_lock(&rings->control_lock);
+		now = rings->generation;
+		index = rings->control_wptr;
+		if (!now || (*generation && *generation != now)) {
+			mutex_unlock(&rings->control_lock);
+			return -ENODEV;
+		}
+		*generation = now;
+		if (index < CONTROL_ENTRIES ||
+		    reached(rings, KFD_RING_CONTROL_DONE, index - CONTROL_ENTRIES + 1))
+			return 0;
+		mutex_unlock(&rings->control_lock);
+		ret = kfd_ring_wait(rings, now, KFD_RING_CONTROL_DONE, index - CONTROL_ENTRIES + 1);
+		if (ret)
+			return ret;
+	}
+}
+
+int kfd_ring_control_at(struct kfd_dev *dev, u32 generation, enum kfdlab_control_op op, u32 vmid,
+			const u64 args[KFD_CONTROL_ARGS])
 {
 	struct kfd_rings *rings = dev->rings;
 	struct kfdlab_control_entry *entry;
-	u32 generation;
 	u64 index;
 	int ret;
 
 	kfd_ring_sync(rings);
-	for (;;) {
-		mutex_lock(&rings->control_lock);
-		generation = rings->generation;
-		index = rings->control_wptr;
-		if (!generation) {
-			mutex_unlock(&rings->control_lock);
-			return -ENODEV;
-		}
-		if (index < CONTROL_ENTRIES ||
-		    reached(rings, KFD_RING_CONTROL_DONE, index - CONTROL_ENTRIES + 1))
-			break;
-		mutex_unlock(&rings->control_lock);
-		ret = kfd_ring_wait(rings, generation, KFD_RING_CONTROL_DONE,
-				    index - CONTROL_ENTRIES + 1);
-		if (ret)
-			return ret;
-	}
+	ret = lock_control(rings, &generation);
+	if (ret)
+		return ret;
 
+	index = rings->control_wptr;
 	entry = &rings->control[index % CONTROL_ENTRIES];
 	memset(entry, 0, sizeof(*entry));
-	entry->op = KFDLAB_CONTROL_TLB_INVALIDATE;
+	entry->op = op;
 	entry->vmid = vmid;
-	entry->args[0] = first_page;
-	entry->args[1] = npages;
+	if (args)
+		memcpy(entry->args, args, sizeof(entry->args));
 	rings->control_wptr = index + 1;
 	smp_store_release(&rings->driver->control_wptr, index + 1);
 	/* Pairs with the device's, between clearing control_awake and reading the pointer. */
 	smp_mb();
 	if (!READ_ONCE(rings->device->control_awake))
-		ring_doorbell(rings, KFDLAB_KICK_CONTROL);
+		kfd_ring_kick(dev, KFDLAB_KICK_CONTROL);
 	mutex_unlock(&rings->control_lock);
 
 	return kfd_ring_wait(rings, generation, KFD_RING_CONTROL_DONE, index + 1);
+}
+
+int kfd_ring_control(struct kfd_dev *dev, enum kfdlab_control_op op, u32 vmid,
+		     const u64 args[KFD_CONTROL_ARGS])
+{
+	return kfd_ring_control_at(dev, 0, op, vmid, args);
+}
+
+int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 npages)
+{
+	const u64 args[KFD_CONTROL_ARGS] = { first_page, npages };
+
+	return kfd_ring_control(dev, KFDLAB_CONTROL_TLB_INVALIDATE, vmid, args);
+}
+
+u32 kfd_ring_adopted(struct kfd_dev *dev)
+{
+	kfd_ring_sync(dev->rings);
+	return READ_ONCE(dev->rings->generation);
 }
 
 void kfd_ring_publish_copy(struct kfd_rings *rings)
@@ -290,7 +326,7 @@ void kfd_ring_publish_copy(struct kfd_rings *rings)
 	/* Pairs with the device's, between clearing copy_awake and reading the pointer. */
 	smp_mb();
 	if (!READ_ONCE(rings->device->copy_awake))
-		ring_doorbell(rings, KFDLAB_KICK_COPY);
+		kfd_ring_kick(rings->dev, KFDLAB_KICK_COPY);
 }
 
 /* ---- interrupts ---- */
