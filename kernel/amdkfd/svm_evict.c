@@ -7,13 +7,17 @@
  *
  * Pages are first collected by address, where they were when they came, if the owner's mmap lock
  * can be had by trying: one walk of the page table, one notification and one TLB flush for many
- * pages instead of one each. Only speed depends on it, what it did not find goes by frame.
+ * pages instead of one each. Only speed depends on it, what it did not find goes by frame. mremap()
+ * may have put other memory where a page came from, so that is looked at first: nothing but the
+ * block is unmapped.
  *
- * A block goes in parts, two at a time: while the device copies one, the next is collected. RAM for
- * a part is there before its first page is unmapped, so nobody waits for a page of it while RAM is
- * looked for.
+ * A block goes in parts, the next is collected while the device copies the one before. RAM for all
+ * of it is there before the mmap lock is tried and the first page is unmapped: nobody waits for
+ * either while RAM is looked for. If there is less RAM than pages, fewer pages go.
  */
 #include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/hmm.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
@@ -28,12 +32,16 @@
  * VRAM.
  */
 #define SVM_EVICT_ATTEMPTS	3
-/* Half a MiB: enough to hide the way to the device and back behind the next part. */
+/* Half a MiB: enough to hide the way to the device and back behind the other parts. */
 #define SVM_EVICT_PART		128ul
-/* Pages of a part that may be missing before the rest is not asked for. */
+#define SVM_EVICT_PARTS		(SVM_BATCH_PAGES / SVM_EVICT_PART)
+/* Pages of RAM asked for at once, and how often in vain before the rest is not asked for. */
+#define SVM_EVICT_RAM		64ul
 #define SVM_EVICT_MISSES	16
 
 struct svm_evict_part {
+	unsigned long wanted;		/* pages that may leave, as far as a look can tell */
+	unsigned long low, high;	/* where they were first touched, page numbers */
 	struct svm_batch batch;
 	struct migrate_vma vma;
 	bool by_address;		/* collected with @vma */
@@ -46,13 +54,17 @@ struct svm_evict_part {
  */
 struct svm_evictor {
 	struct mutex lock;
-	struct svm_evict_part parts[2];
+	struct page *ram[SVM_BATCH_PAGES];	/* [next_ram, ram_end) are free to use */
+	unsigned long next_ram, ram_end;
+	unsigned long look[SVM_BATCH_PAGES];
+	struct svm_evict_part parts[SVM_EVICT_PARTS];
 };
 
 /* One block on its way. */
 struct svm_eviction {
 	struct kfd_dev *dev;
 	struct klttm_block *block;
+	struct svm_evictor *evictor;	/* its lock is held */
 	struct mm_struct *mm;		/* collect by address here, its mmap lock is held; or NULL */
 	bool held_too;			/* try pages that look held: a look may be wrong */
 	struct svm_moved once;		/* of this attempt */
@@ -164,37 +176,69 @@ static void svm_evict_tell(struct svm_eviction *ev)
 	kfd_smi_migrate_start(&ev->event);
 }
 
-/* ---- a part ---- */
+/* ---- RAM ---- */
 
 /*
- * Up to @n pages of RAM, linked by page->lru. Whoever wants the VRAM can do without; no process is
- * killed for it. Once RAM was looked for in vain, only what lies about is taken.
+ * Up to @n pages of RAM. Whoever wants the VRAM can do without; no process is killed for it. Once
+ * RAM was looked for in vain, only what lies about is taken.
  */
-static void svm_take_ram(struct list_head *pages, unsigned long n)
+static void svm_take_ram(struct svm_evictor *evictor, unsigned long n)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	unsigned int misses = 0;
 
-	while (n && misses < SVM_EVICT_MISSES) {
-		struct page *page = alloc_page(gfp);
+	evictor->next_ram = 0;
+	evictor->ram_end = 0;
+	memset(evictor->ram, 0, n * sizeof(*evictor->ram));
+	while (evictor->ram_end < n && misses < SVM_EVICT_MISSES) {
+		unsigned long more = min(n - evictor->ram_end, SVM_EVICT_RAM);
 
-		if (!page) {
-			gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
-			misses++;
+		more = alloc_pages_bulk_array(gfp, more, evictor->ram + evictor->ram_end);
+		evictor->ram_end += more;
+		if (more)
 			continue;
-		}
-		list_add_tail(&page->lru, pages);
-		n--;
+		gfp = (GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
+		misses++;
 	}
 }
 
-static struct page *svm_pop_ram(struct list_head *pages)
+static bool svm_ram_is_left(const struct svm_evictor *evictor)
 {
-	struct page *page = list_first_entry_or_null(pages, struct page, lru);
+	return evictor->next_ram < evictor->ram_end;
+}
 
-	if (page)
-		list_del(&page->lru);
-	return page;
+static void svm_give_ram_back(struct svm_evictor *evictor)
+{
+	while (svm_ram_is_left(evictor))
+		__free_page(evictor->ram[evictor->next_ram++]);
+}
+
+/* ---- a part ---- */
+
+/* What may leave, for each part; returns the sum. */
+static unsigned long svm_survey(struct svm_eviction *ev)
+{
+	unsigned long i, npages = klttm_block_npages(ev->block), wanted = 0;
+	struct svm_evict_part *part;
+
+	for (i = 0; i < npages; i++) {
+		struct page *page = svm_block_page(ev, i);
+		unsigned long index = READ_ONCE(page->index);
+
+		part = &ev->evictor->parts[i / SVM_EVICT_PART];
+		if (!(i % SVM_EVICT_PART)) {
+			part->wanted = 0;
+			part->low = ULONG_MAX;
+			part->high = 0;
+		}
+		if (!svm_page_may_leave(ev, page))
+			continue;
+		part->wanted++;
+		part->low = min(part->low, index);
+		part->high = max(part->high, index);
+		wanted++;
+	}
+	return wanted;
 }
 
 /* Lock and unmap the pages of [first, first + npages) of the block that may leave, run by run. */
@@ -217,50 +261,79 @@ static void svm_collect_by_frame(const struct svm_eviction *ev, struct svm_evict
 }
 
 /*
- * The same for whatever is where those pages were first touched: page->index is that address, unless
+ * Is there anything of the block's between these page numbers, and nothing else that a collection
+ * would touch? It takes all pages of this GPU, and splits huge pages. A look that is outdated at
+ * once, but only a prefetch that runs beside us can bring a page of VRAM or a huge one here.
+ */
+static bool svm_alone_between(const struct svm_eviction *ev, unsigned long low, unsigned long high)
+{
+	/* Only to name the mm: nothing is relied on afterwards, so nobody has to tell of changes. */
+	struct mmu_interval_notifier nobody = { .mm = ev->mm };
+	struct hmm_range look = {
+		.notifier = &nobody,
+		.start = low << PAGE_SHIFT,
+		.end = (high + 1) << PAGE_SHIFT,
+		.hmm_pfns = ev->evictor->look,
+	};
+	unsigned long i, found = 0;
+
+	memset(look.hmm_pfns, 0, (high - low + 1) * sizeof(*look.hmm_pfns));
+	if (hmm_range_fault(&look))
+		return false;
+	for (i = 0; i <= high - low; i++) {
+		unsigned long entry = look.hmm_pfns[i], pfn = entry & ~HMM_PFN_FLAGS;
+
+		if (!(entry & HMM_PFN_VALID))
+			continue;
+		if (kfd_frame_dev(pfn) == ev->dev) {
+			if (!svm_page_in_use(ev, pfn_to_page(pfn)))
+				return false;
+			found++;
+		} else if (hmm_pfn_to_map_order(entry)) {
+			return false;
+		}
+	}
+	return found;
+}
+
+/*
+ * The same for what is where those pages were first touched: page->index is that address, unless
  * mremap() moved them. False: not to be had so, nothing is collected.
  */
-static bool svm_collect_by_address(const struct svm_eviction *ev, struct svm_evict_part *part,
-				   unsigned long first, unsigned long npages)
+static bool svm_collect_by_address(const struct svm_eviction *ev, struct svm_evict_part *part)
 {
-	unsigned long i, low = ULONG_MAX, high = 0;
+	unsigned long start = part->low << PAGE_SHIFT, end;
 	struct svm_batch *batch = &part->batch;
 	struct vm_area_struct *vma;
 
-	for (i = 0; i < npages; i++) {
-		struct page *page = svm_block_page(ev, first + i);
-
-		if (!svm_page_may_leave(ev, page))
-			continue;
-		low = min(low, READ_ONCE(page->index));
-		high = max(high, READ_ONCE(page->index));
-	}
-	if (low > high || high - low >= SVM_BATCH_PAGES || high >= TASK_SIZE_MAX >> PAGE_SHIFT)
+	if (part->high - part->low >= SVM_BATCH_PAGES || part->high >= TASK_SIZE_MAX >> PAGE_SHIFT)
 		return false;
-	vma = find_vma(ev->mm, low << PAGE_SHIFT);
-	if (!vma || vma->vm_start > low << PAGE_SHIFT || vma->vm_end <= high << PAGE_SHIFT ||
-	    !vma_is_anonymous(vma) || vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT)
+	end = (part->high + 1) << PAGE_SHIFT;
+	vma = find_vma(ev->mm, start);
+	if (!vma || vma->vm_start > start || vma->vm_end < end || !vma_is_anonymous(vma) ||
+	    vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT ||
+	    !svm_alone_between(ev, part->low, part->high))
 		return false;
 
 	part->by_address = true;
 	svm_batch_reset(batch, ev->dev, svm_block_exec(ev->block) || vma->vm_flags & VM_EXEC,
-			high - low + 1);
+			part->high - part->low + 1);
 	part->vma = (struct migrate_vma){
 		.vma = vma,
 		.src = batch->src,
 		.dst = batch->dst,
-		.start = low << PAGE_SHIFT,
-		.end = (high + 1) << PAGE_SHIFT,
+		.start = start,
+		.end = end,
 		.pgmap_owner = ev->dev->pgmap.owner,
 		.flags = MIGRATE_VMA_SELECT_DEVICE_COHERENT,
 	};
 	return !migrate_vma_setup(&part->vma);
 }
 
-/* Give what was collected of the block a page of @ram each; the rest stays where it is. */
-static void svm_part_fill(struct svm_eviction *ev, struct svm_evict_part *part,
-			  struct list_head *ram)
+/* Give what was collected of the block a page of RAM each; the rest stays where it is. */
+static void svm_part_fill(struct svm_eviction *ev, struct svm_evict_part *part)
 {
+	struct svm_evictor *evictor = ev->evictor;
 	struct svm_batch *batch = &part->batch;
 	unsigned long i;
 
@@ -279,11 +352,11 @@ static void svm_part_fill(struct svm_eviction *ev, struct svm_evict_part *part,
 			batch->src[i] &= ~MIGRATE_PFN_MIGRATE;
 			continue;
 		}
-		page = svm_pop_ram(ram);
-		if (!page) {
+		if (!svm_ram_is_left(evictor)) {
 			ev->no_ram++;
 			continue;
 		}
+		page = evictor->ram[evictor->next_ram++];
 		lock_page(page);
 		svm_batch_add(batch, i, page);
 	}
@@ -292,32 +365,21 @@ static void svm_part_fill(struct svm_eviction *ev, struct svm_evict_part *part,
 static void svm_part_begin(struct svm_eviction *ev, struct svm_evict_part *part,
 			   unsigned long first, unsigned long npages)
 {
-	struct svm_batch *batch = &part->batch;
-	unsigned long i, wanted = 0;
-	LIST_HEAD(ram);
-	struct page *page;
-
 	part->under_way = false;
-	for (i = 0; i < npages; i++)
-		wanted += svm_page_may_leave(ev, svm_block_page(ev, first + i));
-	if (!wanted)
+	if (!part->wanted)
 		return;
-	svm_take_ram(&ram, wanted);
-	if (list_empty(&ram)) {
-		ev->no_ram += wanted;
+	if (!svm_ram_is_left(ev->evictor)) {
+		ev->no_ram += part->wanted;
 		return;
 	}
-
-	if (!ev->mm || !svm_collect_by_address(ev, part, first, npages))
+	if (!ev->mm || !svm_collect_by_address(ev, part))
 		svm_collect_by_frame(ev, part, first, npages);
-	svm_part_fill(ev, part, &ram);
-	while ((page = svm_pop_ram(&ram)))
-		__free_page(page);
+	svm_part_fill(ev, part);
 	part->under_way = true;
-	if (!batch->nruns)
+	if (!part->batch.nruns)
 		return;
 	svm_evict_tell(ev);
-	svm_batch_submit(batch);
+	svm_batch_submit(&part->batch);
 }
 
 static void svm_part_end(struct svm_eviction *ev, struct svm_evict_part *part)
@@ -345,63 +407,70 @@ static void svm_part_end(struct svm_eviction *ev, struct svm_evict_part *part)
 
 /* ---- a block ---- */
 
-static void svm_evict_once(struct svm_eviction *ev, struct svm_evictor *evictor)
+static void svm_evict_parts(struct svm_eviction *ev)
 {
 	unsigned long at, npages = klttm_block_npages(ev->block);
-	unsigned int turn = 0;
+	struct svm_evict_part *parts = ev->evictor->parts;
 
-	lockdep_assert_held(&evictor->lock);
-	ev->once = (struct svm_moved){};
-	ev->no_ram = 0;
-	for (at = 0; at < npages; at += SVM_EVICT_PART) {
-		svm_part_begin(ev, &evictor->parts[turn], at, min(SVM_EVICT_PART, npages - at));
-		turn ^= 1;
-		svm_part_end(ev, &evictor->parts[turn]);
-	}
-	svm_part_end(ev, &evictor->parts[turn ^ 1]);
-	ev->moved += ev->once.moved;
+	for (at = 0; at < npages; at += SVM_EVICT_PART)
+		svm_part_begin(ev, &parts[at / SVM_EVICT_PART], at, min(SVM_EVICT_PART, npages - at));
+	for (at = 0; at < npages; at += SVM_EVICT_PART)
+		svm_part_end(ev, &parts[at / SVM_EVICT_PART]);
 }
 
-/* Returns how many pages are left. Locking: only tries the mmap lock, of whatever mm. */
-static unsigned long svm_evict_by_address(struct svm_eviction *ev)
+/* Locking: only tries the mmap lock, of whatever mm. */
+static void svm_evict_once(struct svm_eviction *ev, bool by_address)
 {
-	struct mm_struct *mm = svm_account_mm_get(svm_block_account(ev->block));
+	struct mm_struct *mm = NULL;
+	unsigned long wanted;
 
-	if (mm && mmap_read_trylock(mm)) {
+	lockdep_assert_held(&ev->evictor->lock);
+	ev->once = (struct svm_moved){};
+	ev->no_ram = 0;
+	wanted = svm_survey(ev);
+	if (!wanted)
+		return;
+	svm_take_ram(ev->evictor, wanted);
+
+	if (by_address)
+		mm = svm_account_mm_get(svm_block_account(ev->block));
+	if (mm && mmap_read_trylock(mm))
 		ev->mm = mm;
-		svm_evict_once(ev, ev->dev->evictor);
-		ev->mm = NULL;
-		mmap_read_unlock(mm);
-	}
+	svm_evict_parts(ev);
+	if (ev->mm)
+		mmap_read_unlock(ev->mm);
+	ev->mm = NULL;
 	/* This may be the end of the address space, whose pages and locks we hold. */
 	if (mm)
 		mmput_async(mm);
-	return svm_block_pages_in_use(ev);
+	svm_give_ram_back(ev->evictor);
+	ev->moved += ev->once.moved;
 }
 
 /* Returns how many pages stayed. */
 static unsigned long svm_evict_pages(struct svm_eviction *ev)
 {
 	bool orphan = klttm_block_is_orphan(ev->block);
-	unsigned int attempt, attempts = orphan ? 1 : SVM_EVICT_ATTEMPTS;
 	struct kfd_dev *dev = ev->dev;
-	unsigned long left = 0, failed;
+	unsigned int attempt, attempts = orphan ? 1 : SVM_EVICT_ATTEMPTS;
+	unsigned long left, failed;
 
-	mutex_lock(&dev->evictor->lock);
-	left = orphan ? svm_block_pages_in_use(ev) : svm_evict_by_address(ev);
-	for (attempt = 1; left && attempt <= attempts; attempt++) {
-		/* An orphan is asked again and again, so that has to be cheap. */
-		ev->held_too = attempt == 1 && !orphan;
-		svm_evict_once(ev, dev->evictor);
-		left = svm_block_pages_in_use(ev);
-		if (!left || (ev->no_ram && !ev->once.moved))
-			break;
-		if (attempt < attempts)
+	ev->evictor = dev->evictor;
+	mutex_lock(&ev->evictor->lock);
+	left = svm_block_pages_in_use(ev);
+	/* An orphan is asked again and again, so that has to be cheap. */
+	for (attempt = orphan ? 1 : 0; left && attempt <= attempts; attempt++) {
+		if (attempt > 1)
 			usleep_range(50, 200);
+		ev->held_too = attempt == 1 && !orphan;
+		svm_evict_once(ev, !attempt);
+		left = svm_block_pages_in_use(ev);
+		if (ev->no_ram && !ev->once.moved)
+			break;
 	}
 	if (left)
 		left = svm_block_trim(ev);
-	mutex_unlock(&dev->evictor->lock);
+	mutex_unlock(&ev->evictor->lock);
 
 	if (ev->told)
 		kfd_smi_migrate_end(&ev->event);

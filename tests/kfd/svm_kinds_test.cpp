@@ -15,6 +15,7 @@
 #include <string>
 
 #include "tests/kfd/svm_fixture.h"
+#include "tests/kfd/text_files.h"
 
 namespace kfdlab {
 namespace {
@@ -190,27 +191,6 @@ TEST_F(SvmKinds, HugePagesAreSplitAndMove) {
   ASSERT_TRUE(prefetch_to_ram(buffer));
   EXPECT_EQ(census(buffer), all_ram(1024));
   EXPECT_EQ(contents(buffer), "");
-}
-
-// Pages of huge pages in the mapping that starts at this address.
-std::size_t huge_pages_at(const void* start) {
-  FILE* const file = std::fopen("/proc/self/smaps", "re");
-  char line[512];
-  bool inside = false;
-  std::size_t kib = 0;
-  while (file != nullptr && std::fgets(line, sizeof line, file) != nullptr) {
-    unsigned long from = 0;
-    unsigned long to = 0;
-    if (std::sscanf(line, "%lx-%lx ", &from, &to) == 2) {
-      inside = from == reinterpret_cast<uintptr_t>(start);
-    } else if (inside && std::sscanf(line, "AnonHugePages: %zu", &kib) == 1) {
-      break;
-    }
-  }
-  if (file != nullptr) {
-    std::fclose(file);
-  }
-  return kib * 1024 / kPageSize;
 }
 
 TEST_F(SvmKinds, PrefetchToRamLeavesHugePagesWhole) {

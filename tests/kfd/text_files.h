@@ -2,7 +2,9 @@
 // Small files of sysfs and debugfs, and numbers in them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -10,6 +12,7 @@
 #include <string>
 
 #include "tests/kfd/kfd_fixture.h"
+#include "tests/support/buffer.h"
 
 namespace kfdlab {
 
@@ -47,6 +50,23 @@ inline constexpr char kDebugfs[] = "/sys/kernel/debug";
   std::ifstream file("/sys/class/kfd/kfd/proc/" + std::to_string(pid) + "/vram_" + std::to_string(gpu_id));
   std::uint64_t bytes = 0;
   return file >> bytes ? std::optional(bytes) : std::nullopt;
+}
+
+// Pages of transparent huge pages in the mapping of this process that starts at this address.
+[[nodiscard]] inline std::size_t huge_pages_at(const void* start) {
+  std::ifstream file("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    unsigned long from = 0;
+    unsigned long to = 0;
+    std::size_t kib = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &from, &to) == 2) {
+      inside = from == reinterpret_cast<std::uintptr_t>(start);
+    } else if (inside && std::sscanf(line.c_str(), "AnonHugePages: %zu", &kib) == 1) {
+      return kib * 1024 / kPageSize;
+    }
+  }
+  return 0;
 }
 
 }  // namespace kfdlab
