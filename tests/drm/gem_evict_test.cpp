@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Objects leave VRAM for others and when told to: contents stay, CPU mappings follow, numbers add up.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -141,6 +143,45 @@ TEST_F(GemEvict, WritesDuringEvictionsAreNotLost) {
   writer.join();
   EXPECT_EQ(error, "");
   RecordProperty("rounds", std::to_string(rounds));
+  EXPECT_EQ(gem().close(handle), 0);
+}
+
+// fdinfo, metadata and the like tell about an object; they do not make it recently used.
+TEST_F(GemEvict, LookingAtAnObjectDoesNotKeepItInVram) {
+  shrink_vram(2 * kSize);
+  const std::uint32_t oldest = make(kSize, AMDGPU_GEM_DOMAIN_VRAM);
+  const std::uint32_t newer = make(kSize, AMDGPU_GEM_DOMAIN_VRAM);
+  EXPECT_EQ(gem().fdinfo_bytes("drm-memory-vram"), 2 * kSize);
+  drm_amdgpu_gem_metadata metadata;
+  EXPECT_EQ(gem().get_metadata(oldest, &metadata), 0);
+  drm_amdgpu_gem_create_in info = {};
+  EXPECT_EQ(gem().create_info(oldest, &info), 0);
+  const std::uint32_t newest = make(kSize, AMDGPU_GEM_DOMAIN_VRAM);
+  const std::uint32_t handles[] = {oldest, newer, newest};
+  for (std::size_t i = 0; i < std::size(handles); ++i) {
+    const GemMapping mapping(fd(), offset_of(handles[i]), kSize);
+    ASSERT_TRUE(mapping.valid());
+    EXPECT_EQ(homes(mapping).vram, i == 0 ? 0 : kPages) << "object " << i;
+  }
+  for (const std::uint32_t handle : handles) {
+    EXPECT_EQ(gem().close(handle), 0);
+  }
+  expect_usage_back();
+}
+
+// What was thrown away reads as zero for a debugger too, before anybody touched it.
+TEST_F(GemEvict, DebuggerReadsZeroWhereContentsWereDiscarded) {
+  const std::uint32_t handle = make(kSize, AMDGPU_GEM_DOMAIN_VRAM, kDiscardable);
+  const GemMapping mapping(fd(), offset_of(handle), kSize);
+  ASSERT_TRUE(mapping.valid());
+  fill_pattern(mapping.bytes(), kSeed);
+  evict_all_vram();
+  std::ifstream memory("/proc/self/mem", std::ios::binary);
+  std::array<char, 3 * kPageSize> copy;
+  copy.fill('x');
+  memory.seekg(static_cast<std::streamoff>(reinterpret_cast<std::uintptr_t>(mapping.data())));
+  ASSERT_TRUE(memory.read(copy.data(), copy.size()));
+  EXPECT_EQ(std::count(copy.begin(), copy.end(), 0), static_cast<std::ptrdiff_t>(copy.size()));
   EXPECT_EQ(gem().close(handle), 0);
 }
 

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -220,6 +221,33 @@ TEST_F(GemPrime, ForeignImporterFindsTheObjectInRam) {
   EXPECT_EQ(gem().close(handle), 0);
   EXPECT_EQ(pattern_error(mapping.bytes(), kSeed), "") << "the importer keeps it";
   EXPECT_EQ(vgem.close(imported), 0);
+}
+
+// What an importer pinned is not in the way of what can leave GTT.
+TEST_F(GemPrime, EvictionOfGttPassesOverWhatAnImporterPinned) {
+  const Fd vgem_file = open_vgem();
+  KFDLAB_NEEDS(vgem_file.valid(), "the kernel has no vgem");
+  const GemFile vgem(vgem_file.get());
+  const auto evict_gtt = [this] {
+    std::ifstream file("/sys/kernel/debug/dri/" + std::to_string(gpu().render_minor) + "/amdgpu_evict_gtt");
+    std::int64_t result = -1;
+    file >> result;
+    return result;
+  };
+  const std::uint32_t handle = make(kSize, AMDGPU_GEM_DOMAIN_GTT);
+  const std::uint32_t other = make(kSize, AMDGPU_GEM_DOMAIN_GTT);
+  const Fd dma_buf = exported(handle);
+  std::uint32_t imported = 0;
+  ASSERT_EQ(vgem.from_dma_buf(dma_buf.get(), &imported), 0);
+  EXPECT_EQ(evict_gtt(), 0);
+  EXPECT_EQ(gtt_used(), gem().fdinfo_bytes("drm-memory-gtt"));
+  EXPECT_EQ(gem().fdinfo_bytes("drm-memory-gtt"), kSize) << "the pinned one";
+  EXPECT_EQ(vgem.close(imported), 0);
+  // Once the importer is gone it can leave like any other.
+  EXPECT_EQ(evict_gtt(), 0);
+  EXPECT_EQ(gem().fdinfo_bytes("drm-memory-gtt"), 0u);
+  EXPECT_EQ(gem().close(handle), 0);
+  EXPECT_EQ(gem().close(other), 0);
 }
 
 TEST_F(GemPrime, ForeignObjectIsMappedFromItsExporter) {
