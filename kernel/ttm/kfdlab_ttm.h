@@ -19,6 +19,7 @@ struct device;
 struct dma_buf;
 struct drm_file;
 struct file;
+struct page;
 struct klttm_device;
 struct klttm_block;
 struct klttm_bo;
@@ -149,6 +150,32 @@ void *klttm_bo_kmap(struct klttm_bo *bo);
 void klttm_bo_kunmap(struct klttm_bo *bo);
 
 /*
+ * An object that a GPU maps. Between _lock() and _unlock() (its dma_resv) its memory stays where _locate() says: in
+ * VRAM, one run from guest-physical address vram on, or (pages not NULL) in those pages of RAM. _lock(): -ERESTARTSYS
+ * any signal, if interruptible. _locate() brings swapped-out contents back: -ENOMEM, -ERESTARTSYS; -EINVAL the memory
+ * is somebody else's.
+ *
+ * A watcher is told before the memory goes somewhere else, with the object locked: when moved() returns, nobody uses
+ * what was located. It may sleep, and takes no dma_resv, no mmap lock and nothing that is held while waiting for those.
+ * What is watched is not swapped out. Locking of _watch() and _unwatch(): the object is locked.
+ */
+struct klttm_location {
+	u64 vram;
+	struct page **pages;
+};
+
+struct klttm_watch {
+	struct list_head link;
+	void (*moved)(struct klttm_watch *watch);
+};
+
+int klttm_bo_lock(struct klttm_bo *bo, bool interruptible);
+void klttm_bo_unlock(struct klttm_bo *bo);
+int klttm_bo_locate(struct klttm_bo *bo, struct klttm_location *at);
+void klttm_bo_watch(struct klttm_bo *bo, struct klttm_watch *watch);
+void klttm_bo_unwatch(struct klttm_bo *bo, struct klttm_watch *watch);
+
+/*
  * Objects as dma-bufs (klttm_prime.c). An object has one dma-buf at a time, the same for PRIME and for KFD.
  * _export(): with a reference; ERR_PTR: -EPERM user memory or an object of one file, -ENOMEM. _from_dma_buf(): the
  * object behind a dma-buf of ours, of @dev or of another GPU (klttm_dma_buf_device() tells), with a reference;
@@ -192,13 +219,19 @@ bool klttm_file_is_render(const struct klttm_device *dev, struct file *filp);
  */
 struct klttm_reservation;
 struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes);
+/*
+ * The same at the upper end of VRAM, where it parts the least, for what must stay where it is: page tables. Waits for
+ * nobody, so it may find no room where there will be some in a moment. _page(): its first page, from vram_base.
+ */
+struct klttm_reservation *klttm_vram_reserve_top(struct klttm_device *dev, u64 bytes);
+unsigned long klttm_reservation_page(const struct klttm_reservation *res);
 void klttm_vram_unreserve(struct klttm_reservation *res);
 
 struct klttm_stats {
 	u64 vram_size;		/* bytes */
 	u64 vram_held;		/* bytes of busy blocks, orphans and reservations included */
 	u64 vram_orphaned;	/* of those, bytes of orphans */
-	u64 vram_reserved;	/* of those, klttm_vram_reserve() */
+	u64 vram_reserved;	/* of those, klttm_vram_reserve() and _top() */
 	u64 vram_objects;	/* bytes of objects that TTM has in VRAM; with the two above it makes vram_held */
 	u64 orphan_blocks;
 	u64 gtt_used;

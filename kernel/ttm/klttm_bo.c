@@ -136,6 +136,7 @@ static void klttm_bo_setup(struct klttm_bo *bo, struct klttm_device *dev,
 			   const struct klttm_bo_params *params)
 {
 	bo->dev = dev;
+	INIT_LIST_HEAD(&bo->watches);
 	bo->svm = params->svm;
 	bo->foreign = params->foreign;
 	bo->create_flags = params->flags;

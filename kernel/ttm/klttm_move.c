@@ -145,6 +145,7 @@ static int klttm_move(struct ttm_buffer_object *tbo, bool evict, struct ttm_oper
 		ret = klttm_wait_for_users(tbo, ctx);
 		if (ret)
 			return ret;
+		klttm_bo_moved(bo);
 	}
 	klttm_swap_forget(tbo);
 	klttm_prime_moved(bo);

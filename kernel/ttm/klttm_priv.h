@@ -10,6 +10,7 @@
  *   klttm_gem      GEM ioctls, placement         klttm_info   AMDGPU_INFO
  *   klttm_va       GPU address space of a file   klttm_file   open files, what each holds, fdinfo
  *   klttm_userptr  user memory as an object      klttm_prime  dma-buf export and import
+ *   klttm_watch    objects that a GPU maps       klttm_reserve VRAM that is nobody's object
  *   klttm_cs.h     command submission: klttm_ctx, klttm_bo_list, klttm_cs, klttm_exec, klttm_job, klttm_fence
  *
  * Locks, outermost first: alloc_lock, dma_resv of an object, then the spinlocks mm_lock, svm_lock and TTM's
@@ -170,6 +171,7 @@ struct klttm_bo {
 	struct klttm_userptr *userptr;	/* user memory, else NULL */
 	struct dma_buf *import;		/* from another exporter: a reference, dropped last; else NULL */
 	struct sg_table *sgt;		/* of it */
+	struct list_head watches;	/* dma_resv: struct klttm_watch.link */
 	struct dma_buf *exported;	/* klttm_prime.c: the dma-buf of the object, not a reference */
 	/* What the object was charged for, wherever it is now; committed_to is NULL without a charge. */
 	atomic64_t *committed_to;
@@ -414,6 +416,12 @@ struct drm_gem_object *klttm_gem_import(struct drm_device *ddev, struct dma_buf 
 void klttm_prime_moved(struct klttm_bo *bo);
 /* The end of an object with klttm_bo.import. */
 void klttm_prime_release(struct klttm_bo *bo);
+
+/* klttm_watch.c */
+/* Does a GPU map it? Any context; exact with dma_resv held. */
+bool klttm_bo_is_watched(const struct klttm_bo *bo);
+/* The memory is about to go somewhere else: tell who watches. Locking: dma_resv held. */
+void klttm_bo_moved(struct klttm_bo *bo);
 
 /* klttm_debugfs.c */
 struct drm_minor;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * VRAM taken away from everybody, for tests that want a full GPU without filling one. A reservation is a node of
+ * VRAM taken away from everybody: page tables, and tests that want a full GPU without filling one. A reservation is a node of
  * the manager's drm_mm and nothing else: no object, no pages, no contents, never evicted. It counts as held.
  */
 #include <linux/slab.h>
@@ -12,7 +12,8 @@ struct klttm_reservation {
 	struct drm_mm_node node;
 };
 
-struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes)
+static struct klttm_reservation *klttm_vram_reserve_run(struct klttm_device *dev, u64 bytes,
+							enum drm_mm_insert_mode mode)
 {
 	struct klttm_reservation *res;
 	int ret;
@@ -26,9 +27,8 @@ struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes
 		return ERR_PTR(-ENOMEM);
 	res->dev = dev;
 
-	klttm_flush(dev);
 	spin_lock(&dev->mm_lock);
-	ret = drm_mm_insert_node_generic(&dev->mm, &res->node, bytes >> PAGE_SHIFT, 1, 0, DRM_MM_INSERT_LOW);
+	ret = drm_mm_insert_node_generic(&dev->mm, &res->node, bytes >> PAGE_SHIFT, 1, 0, mode);
 	if (!ret) {
 		dev->vram_held += bytes;
 		dev->vram_reserved += bytes;
@@ -40,7 +40,25 @@ struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes
 	}
 	return res;
 }
+
+struct klttm_reservation *klttm_vram_reserve(struct klttm_device *dev, u64 bytes)
+{
+	klttm_flush(dev);
+	return klttm_vram_reserve_run(dev, bytes, DRM_MM_INSERT_LOW);
+}
 EXPORT_SYMBOL_GPL(klttm_vram_reserve);
+
+struct klttm_reservation *klttm_vram_reserve_top(struct klttm_device *dev, u64 bytes)
+{
+	return klttm_vram_reserve_run(dev, bytes, DRM_MM_INSERT_HIGH);
+}
+EXPORT_SYMBOL_GPL(klttm_vram_reserve_top);
+
+unsigned long klttm_reservation_page(const struct klttm_reservation *res)
+{
+	return res->node.start;
+}
+EXPORT_SYMBOL_GPL(klttm_reservation_page);
 
 void klttm_vram_unreserve(struct klttm_reservation *res)
 {

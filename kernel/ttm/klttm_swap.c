@@ -157,7 +157,7 @@ static bool klttm_swap_pauses(struct klttm_device *dev)
 bool klttm_swap_valuable(struct klttm_device *dev, struct ttm_buffer_object *tbo)
 {
 	/* The GPU may be at it; there are idle ones. */
-	if (!dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
+	if (klttm_bo_is_watched(to_klttm_bo(tbo)) || !dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
 		return false;
 	/*
 	 * Beyond its limit TTM swaps out with GFP_KERNEL, which kills when RAM is short. Then the limit is
