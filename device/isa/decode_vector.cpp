@@ -51,7 +51,7 @@ bool vop3_source(Reader& reader, const OpRow& row, unsigned i) {
   if (!row.src[i].exists()) return true;
   const unsigned field = bits(reader.word(1), i * 9, 9);
   unsigned allowed = allow::kAny;
-  if (i == 0 && row.has(kVectorSrc0)) allowed = allow::kVector;
+  if ((i == 0 && row.has(kVectorSrc0)) || (i == 2 && row.has(kVectorSrc2))) allowed = allow::kVector;
   if ((i == 0 && row.has(kScalarSrc0)) || (i == 1 && row.has(kScalarSrc1))) allowed = allow::kScalar | allow::kConstant;
   if (row.src[i].element == Element::Mask) allowed = allow::kScalar;
   return reader.source(field, row.src[i], allowed, reader.inst().src[i]);

@@ -43,7 +43,8 @@ bool decode_sop2(Reader& reader, std::uint32_t word) {
   if (row == nullptr) return false;
   Inst& inst = reader.inst();
   if (row->dst.exists() && !reader.scalar(bits(word, 16, 7), row->dst.dwords, inst.dst)) return false;
-  return reader.source(bits(word, 0, 8), row->src[0], kScalarAny, inst.src[0]) &&
+  const unsigned allowed = row->has(kRegisterSrc0) ? allow::kScalar : kScalarAny;
+  return reader.source(bits(word, 0, 8), row->src[0], allowed, inst.src[0]) &&
          reader.source(bits(word, 8, 8), row->src[1], kScalarAny, inst.src[1]);
 }
 
@@ -63,7 +64,8 @@ bool decode_sop1(Reader& reader, std::uint32_t word) {
   if (row == nullptr) return false;
   Inst& inst = reader.inst();
   if (row->dst.exists() && !reader.scalar(bits(word, 16, 7), row->dst.dwords, inst.dst)) return false;
-  return !row->src[0].exists() || reader.source(bits(word, 0, 8), row->src[0], kScalarAny, inst.src[0]);
+  const unsigned allowed = row->has(kRegisterSrc0) ? allow::kScalar : kScalarAny;
+  return !row->src[0].exists() || reader.source(bits(word, 0, 8), row->src[0], allowed, inst.src[0]);
 }
 
 bool decode_sopc(Reader& reader, std::uint32_t word) {
