@@ -58,7 +58,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const Options& options) {
     }
     transports[gpu.index] = transport.take();
   }
-  Result<std::unique_ptr<Machine>> machine = create(options.generation, std::move(ram), std::move(transports));
+  Result<std::unique_ptr<Machine>> machine = create(options.generation, std::move(ram), std::move(transports), no_engine());
   if (machine.ok()) {
     machine.value()->ram_mappings_ = mappings.take();
   }
@@ -66,7 +66,8 @@ Result<std::unique_ptr<Machine>> Machine::create(const Options& options) {
 }
 
 Result<std::unique_ptr<Machine>> Machine::create(std::uint32_t generation, std::vector<RamSegment> ram,
-                                                 std::vector<std::unique_ptr<Transport>> transports) {
+                                                 std::vector<std::unique_ptr<Transport>> transports,
+                                                 const EngineParts& engine) {
   if (generation == 0) {
     return Error{"generation 0 means \"none\"; the first process has generation 1"};
   }
@@ -91,7 +92,7 @@ Result<std::unique_ptr<Machine>> Machine::create(std::uint32_t generation, std::
   machine->map_.emplace(machine->ram_, std::move(bars));
   for (unsigned index = 0; index < count; ++index) {
     machine->gpus_.push_back(
-        std::make_unique<Gpu>(*machine->bars_[index], *machine->map_, *machine->transports_[index], generation));
+        std::make_unique<Gpu>(*machine->bars_[index], *machine->map_, *machine->transports_[index], generation, engine));
   }
   return machine;
 }

@@ -23,7 +23,8 @@ class Machine {
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(const Options& options);
   // The same over transports and RAM of the caller: GPU i of the VM is transports[i]. Borrows the RAM.
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(std::uint32_t generation, std::vector<RamSegment> ram,
-                                                               std::vector<std::unique_ptr<Transport>> transports);
+                                                               std::vector<std::unique_ptr<Transport>> transports,
+                                                               const EngineParts& engine);
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
   ~Machine() = default;

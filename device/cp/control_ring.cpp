@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "device/cp/control_ring.h"
 
+#include <iterator>
+
 #include "device/host/shared_word.h"
 #include "device/log.h"
 
@@ -22,33 +24,45 @@ void ControlRing::process(const std::atomic<bool>& stop_requested) {
     return stop(KFDLAB_RING_BAD_POINTER);
   }
   while (done_ != wptr && !stop_requested.load(std::memory_order_relaxed)) {
-    switch (const std::uint32_t op = load_relaxed(bar_.control_entry(done_).op); op) {
-      case KFDLAB_CONTROL_NOP:
-        complete(1);
-        break;
-      case KFDLAB_CONTROL_TLB_INVALIDATE:
-        invalidate(1 + count_invalidations(done_ + 1, wptr));
-        break;
-      default:
-        log_guest("cp", "gpu {}: control entry {}: unknown opcode {:#x}, the ring stops", bar_.gpu_index(), done_, op);
-        return stop(KFDLAB_RING_BAD_OPCODE);
+    const kfdlab_control_entry entry = read_entry(done_);
+    if (entry.op == KFDLAB_CONTROL_TLB_INVALIDATE) {
+      invalidate(entry, wptr);
+      continue;
     }
+    if (const kfdlab_ring_error error = operations_.execute(entry); error != KFDLAB_RING_OK) {
+      log_guest("cp", "gpu {}: control entry {}: operation {:#x} cannot be done (error {}), the ring stops",
+                bar_.gpu_index(), done_, entry.op, static_cast<unsigned>(error));
+      return stop(error);
+    }
+    complete(1);
   }
 }
 
-std::uint64_t ControlRing::count_invalidations(std::uint64_t from, std::uint64_t end) const {
-  std::uint64_t index = from;
-  while (index != end && load_relaxed(bar_.control_entry(index).op) == KFDLAB_CONTROL_TLB_INVALIDATE) {
-    ++index;
+kfdlab_control_entry ControlRing::read_entry(std::uint64_t index) const {
+  kfdlab_control_entry& slot = bar_.control_entry(index);
+  kfdlab_control_entry entry = {};
+  entry.op = load_relaxed(slot.op);
+  entry.vmid = load_relaxed(slot.vmid);
+  for (std::size_t i = 0; i < std::size(entry.args); ++i) {
+    entry.args[i] = load_relaxed(slot.args[i]);
   }
-  return index - from;
+  return entry;
 }
 
-void ControlRing::invalidate(std::uint64_t entries) {
-  epochs_.synchronize();
-  invalidations_ += entries;
+void ControlRing::invalidate(const kfdlab_control_entry& first, std::uint64_t wptr) {
+  batch_.clear();
+  kfdlab_control_entry entry = first;
+  do {
+    batch_.push_back({.vmid = entry.vmid, .first_page = entry.args[0], .pages = entry.args[1]});
+    if (done_ + batch_.size() == wptr) {
+      break;
+    }
+    entry = read_entry(done_ + batch_.size());
+  } while (entry.op == KFDLAB_CONTROL_TLB_INVALIDATE);
+  operations_.invalidate(batch_);
+  invalidations_ += batch_.size();
   store_relaxed(bar_.device_regs().tlb_invalidations, invalidations_);
-  complete(entries);
+  complete(batch_.size());
 }
 
 void ControlRing::complete(std::uint64_t entries) {

@@ -63,6 +63,17 @@ TEST(ControlRing, NonsenseWritePointerStopsTheRing) {
   }
 }
 
+// Only what concerns translations.
+class EpochOperations final : public ControlOperations {
+ public:
+  explicit EpochOperations(EpochDomain& epochs) : epochs_(epochs) {}
+  kfdlab_ring_error execute(const kfdlab_control_entry&) override { return KFDLAB_RING_OK; }
+  void invalidate(std::span<const Invalidation>) override { epochs_.synchronize(); }
+
+ private:
+  EpochDomain& epochs_;
+};
+
 TEST(ControlRing, TlbInvalidateWaitsForTheSafePointOfABusyThread) {
   const GuardedMemory memory(8u << 20);
   write_identity(memory.bytes(), 0, 1);
@@ -72,7 +83,8 @@ TEST(ControlRing, TlbInvalidateWaitsForTheSafePointOfABusyThread) {
   TestDriver driver(memory.bytes(), 0, [](unsigned) {});
   EpochDomain epochs;
   EpochDomain::Participant& busy = epochs.add_participant();
-  ControlRing ring(bar.value(), 1, epochs, transport);
+  EpochOperations operations(epochs);
+  ControlRing ring(bar.value(), 1, operations, transport);
   driver.adopt(1);
   driver.submit_control(KFDLAB_CONTROL_NOP);
   driver.submit_control(KFDLAB_CONTROL_TLB_INVALIDATE);

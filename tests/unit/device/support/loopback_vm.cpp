@@ -5,7 +5,7 @@
 
 namespace kfdlab::device {
 
-LoopbackVm::LoopbackVm(unsigned gpus, bool adopt) {
+LoopbackVm::LoopbackVm(unsigned gpus, bool adopt, const EngineParts& engine) {
   std::vector<RamSegment> segments;
   for (const std::uint64_t address : {kRamBase, kRamBase + kSegmentSize, kHighRamBase}) {
     ram_.push_back(std::make_unique<GuardedMemory>(kSegmentSize));
@@ -22,7 +22,7 @@ LoopbackVm::LoopbackVm(unsigned gpus, bool adopt) {
                                      [loopback = transport.get()](unsigned kick) { loopback->kick(kick); }));
     transports.push_back(std::move(transport));
   }
-  Result<std::unique_ptr<Machine>> machine = Machine::create(1, std::move(segments), std::move(transports));
+  Result<std::unique_ptr<Machine>> machine = Machine::create(1, std::move(segments), std::move(transports), engine);
   KFDLAB_CHECK(machine.ok());
   machine_ = machine.take();
   KFDLAB_CHECK(machine_->start().ok());

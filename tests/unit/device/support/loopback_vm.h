@@ -25,7 +25,7 @@ class LoopbackVm {
   static constexpr std::uint64_t kNowhere = 0x700000000;  // neither RAM nor BAR
 
   // Starts devices of generation 1. With `adopt` the drivers have taken them over.
-  explicit LoopbackVm(unsigned gpus = 1, bool adopt = true);
+  explicit LoopbackVm(unsigned gpus = 1, bool adopt = true, const EngineParts& engine = no_engine());
 
   [[nodiscard]] TestDriver& gpu(unsigned index = 0) { return *drivers_[index]; }
   [[nodiscard]] LoopbackTransport& transport(unsigned index = 0) { return *transports_[index]; }
