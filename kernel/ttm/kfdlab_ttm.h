@@ -103,8 +103,8 @@ struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned lo
 void klttm_svm_block_filled(struct klttm_block *block);
 bool klttm_svm_block_is_filled(const struct klttm_block *block);
 /*
- * At most the pages whose bits are set, counted from the block's first, are in use: an orphan, now or once it is one,
- * gives the VRAM of the others back. The block was filled before the caller began to look which pages are in use.
+ * At most the pages whose bits are set, counted from the block's first, are in use: the VRAM of the others is free now,
+ * or, without memory for the book-keeping, when an allocation finds no room. The block was filled before the caller began to look which pages are in use.
  * Context: may sleep; the block is referenced; calls for one block are serialised.
  */
 void klttm_svm_block_used(struct klttm_block *block, const unsigned long *used);
@@ -232,7 +232,7 @@ struct klttm_stats {
 	u64 vram_held;		/* bytes of busy blocks, orphans and reservations included */
 	u64 vram_orphaned;	/* of those, bytes of orphans */
 	u64 vram_reserved;	/* of those, klttm_vram_reserve() and _top() */
-	u64 vram_objects;	/* bytes of objects that TTM has in VRAM; with the two above it makes vram_held */
+	u64 vram_objects;	/* bytes of objects that TTM has in VRAM, without what they gave back; with the two above it makes vram_held */
 	u64 orphan_blocks;
 	u64 gtt_used;
 	u64 buffer_objects;

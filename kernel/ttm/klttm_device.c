@@ -160,9 +160,9 @@ void klttm_get_stats(struct klttm_device *dev, struct klttm_stats *stats)
 	spin_lock(&dev->mm_lock);
 	stats->vram_held = dev->vram_held;
 	stats->vram_reserved = dev->vram_reserved;
+	stats->vram_objects = ttm_resource_manager_usage(&dev->vram_man) - dev->vram_given_back;
 	spin_unlock(&dev->mm_lock);
 	klttm_svm_orphan_stats(dev, stats);
-	stats->vram_objects = ttm_resource_manager_usage(&dev->vram_man);
 	stats->gtt_used = ttm_resource_manager_usage(&dev->gtt_man);
 	stats->buffer_objects = atomic64_read(&dev->buffer_objects);
 	stats->evictions = atomic64_read(&dev->evictions);

@@ -215,9 +215,10 @@ struct page *klttm_exec_page(struct klttm_bo *bo, unsigned long index)
 	struct ttm_buffer_object *tbo = &bo->tbo;
 
 	dma_resv_assert_held(tbo->base.resv);
-	if (bo->svm || bo->foreign || !tbo->resource)
+	if (bo->svm || bo->foreign)
 		return NULL;
-	if (tbo->resource->mem_type == TTM_PL_VRAM)
+	/* What was discarded has no resource on 6.12, and is RAM. */
+	if (tbo->resource && tbo->resource->mem_type == TTM_PL_VRAM)
 		return pfn_to_page(PHYS_PFN(klttm_block_phys(to_klttm_block(tbo->resource))) + index);
 	if (!tbo->ttm || !ttm_tt_is_populated(tbo->ttm))
 		return NULL;

@@ -288,7 +288,7 @@ int klttm_bo_populate(struct klttm_bo *bo)
 	struct ttm_buffer_object *tbo = &bo->tbo;
 
 	dma_resv_assert_held(tbo->base.resv);
-	if (bo->svm || bo->foreign || !tbo->resource || tbo->resource->mem_type == TTM_PL_VRAM || !tbo->ttm)
+	if (bo->svm || bo->foreign || !tbo->ttm || (tbo->resource && tbo->resource->mem_type == TTM_PL_VRAM))
 		return 0;
 	return ttm_tt_populate(&bo->dev->bdev, tbo->ttm, &ctx);
 }

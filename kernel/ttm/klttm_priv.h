@@ -99,6 +99,8 @@ struct klttm_device {
 	struct drm_mm mm;		/* in pages from vram_base */
 	u64 vram_held;
 	u64 vram_reserved;
+	u64 vram_given_back;		/* mm_lock: of objects that TTM has in VRAM, pages whose VRAM is free already */
+	bool trim_again;		/* a block could not be trimmed for want of memory. Any lock or none. */
 
 	/* alloc_lock: the task that empties a manager by debugfs, and why it stopped early. */
 	struct task_struct *evict_all;
@@ -139,6 +141,8 @@ struct klttm_block {
 	bool used_known;		/* mm_lock: used is valid */
 	DECLARE_BITMAP(used, SZ_2M >> PAGE_SHIFT);	/* mm_lock: SVM, pages that may be in use; bits only go */
 	unsigned long busy_pages;	/* mm_lock: in all nodes */
+	unsigned long given_back;	/* mm_lock: pages, its part of vram_given_back */
+	bool left_ttm;			/* mm_lock: the resource is gone */
 	struct klttm_device *dev;
 	/*
 	 * One of the TTM resource, one that all SVM pages share while any is in use, and one per borrower

@@ -4,8 +4,8 @@
  *
  * Invariant: the drm_mm node of a block is removed when the last reference to the block is gone and not
  * before. TTM's free() drops one reference only, so VRAM that an SVM page still uses is never handed out again.
- * A block of which only some pages are in use gives the rest back (klttm_block_trim()): what is left is a node for
- * each run of used pages.
+ * A block of which only some pages are in use gives the rest back (klttm_block_trim()), be it an orphan or one that TTM
+ * still has: what is left is a node for each run of used pages.
  * The removal happens on the device's workqueue, or in an allocation that finds no room, whoever comes first.
  */
 #include <linux/bitmap.h>
@@ -97,6 +97,15 @@ static void klttm_block_insert_runs(struct klttm_block *block)
 	dev->vram_held += (u64)block->busy_pages << PAGE_SHIFT;
 }
 
+/* TTM counts an object as a whole until it is gone. Locking: mm_lock. */
+static void klttm_block_set_given_back(struct klttm_block *block, unsigned long npages)
+{
+	lockdep_assert_held(&block->dev->mm_lock);
+	block->dev->vram_given_back -= (u64)block->given_back << PAGE_SHIFT;
+	block->given_back = npages;
+	block->dev->vram_given_back += (u64)npages << PAGE_SHIFT;
+}
+
 void klttm_block_trim(struct klttm_block *block)
 {
 	struct klttm_device *dev = block->dev;
@@ -112,8 +121,10 @@ void klttm_block_trim(struct klttm_block *block)
 	if (!runs)
 		return;
 	nodes = kvcalloc(runs, sizeof(*nodes), GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
-	if (!nodes)
+	if (!nodes) {
+		WRITE_ONCE(dev->trim_again, true);
 		return;
+	}
 	spin_lock(&dev->mm_lock);
 	/* More pages came back meanwhile: then whoever said so trims. */
 	if (klttm_count_runs(block->used, block->npages) == runs) {
@@ -121,6 +132,8 @@ void klttm_block_trim(struct klttm_block *block)
 		swap(block->held, nodes);
 		block->held_count = runs;
 		klttm_block_insert_runs(block);
+		if (!block->left_ttm)
+			klttm_block_set_given_back(block, block->npages - block->busy_pages);
 	}
 	spin_unlock(&dev->mm_lock);
 	kvfree(nodes);
@@ -132,8 +145,7 @@ void klttm_svm_block_used(struct klttm_block *block, const unsigned long *used)
 	bitmap_copy(block->used, used, block->npages);
 	block->used_known = true;
 	spin_unlock(&block->dev->mm_lock);
-	if (klttm_block_is_orphan(block))
-		klttm_block_trim(block);
+	klttm_block_trim(block);
 }
 EXPORT_SYMBOL_GPL(klttm_svm_block_used);
 
@@ -167,6 +179,21 @@ static void klttm_reap_now(struct klttm_device *dev)
 	klttm_reap(dev);
 	if (work_busy(&dev->reap_work) & WORK_BUSY_RUNNING)
 		flush_work(&dev->reap_work);
+}
+
+static void klttm_trim_one(struct klttm_block *block, void *arg)
+{
+	klttm_block_trim(block);
+}
+
+/* What blocks were to give back when there was no memory to say so. */
+static bool klttm_trim_again(struct klttm_device *dev)
+{
+	if (!READ_ONCE(dev->trim_again))
+		return false;
+	WRITE_ONCE(dev->trim_again, false);
+	klttm_for_each_svm_block(dev, klttm_trim_one, NULL);
+	return true;
 }
 
 static int klttm_vram_insert(struct klttm_device *dev, struct klttm_block *block, u64 npages, u64 align)
@@ -213,6 +240,8 @@ static int klttm_vram_alloc(struct ttm_resource_manager *man, struct ttm_buffer_
 		klttm_reap_now(dev);
 		ret = klttm_vram_insert(dev, block, npages, align);
 	}
+	if (ret == -ENOSPC && klttm_trim_again(dev))
+		ret = klttm_vram_insert(dev, block, npages, align);
 	if (ret == -ENOSPC && dev->retry_orphans) {
 		dev->retry_orphans = false;
 		klttm_svm_retry_orphans(dev, KLTTM_ORPHAN_RETRIES);
@@ -236,6 +265,10 @@ static void klttm_vram_free(struct ttm_resource_manager *man, struct ttm_resourc
 	struct klttm_block *block = to_klttm_block(res);
 
 	ttm_resource_fini(man, res);
+	spin_lock(&block->dev->mm_lock);
+	block->left_ttm = true;
+	klttm_block_set_given_back(block, 0);
+	spin_unlock(&block->dev->mm_lock);
 	klttm_svm_block_evicted(block);
 	klttm_block_put(block);
 }
