@@ -53,6 +53,7 @@ struct Dispatch {
   std::uint64_t tma = 0;
   std::uint64_t queue_va = 0;     // amd_queue_t, for reports
   std::uint64_t dispatch_va = 0;  // AQL packet
+  std::uint32_t doorbell = 0;     // what s_sendmsg MSG_GET_DOORBELL answers (trap handlers tell queues by it)
 };
 
 enum class Verdict : std::uint8_t {
@@ -85,6 +86,7 @@ struct AqlLaunch {
   std::uint64_t queue_va = 0;  // amd_queue_t
   std::uint64_t dispatch_id = 0;
   std::array<std::uint32_t, 4> scratch_descriptor{};  // amd_queue_t @0x90
+  std::uint64_t scratch_base = 0;                     // amd_queue_t @0xa0
 };
 
 // Fills entry, rsrc, user SGPRs, grid, LDS size and the VAs of `out`; scratch, apertures, VMID, xnack and traps stay
@@ -127,8 +129,9 @@ class Engine {
   virtual ~Engine() = default;
 
   using Completion = std::function<void(const Outcome&)>;
-  // Queues the dispatch and returns. `done` is called exactly once, from an engine thread or from kill_*(); it may
-  // call launch(). Dispatches of one queue may overlap: the caller orders what must be ordered.
+  // Queues the dispatch and returns. `done` is called exactly once: from an engine thread, from kill_*(), or (refused
+  // and empty grids) before launch() returns. It must not block and may call launch(), but neither quiesce_*() nor
+  // kill_*(). Dispatches of one queue may overlap: the caller orders what must be ordered.
   virtual DispatchId launch(const Dispatch& dispatch, Completion done) = 0;
 
   // After it returns no wave of the queue runs or will, until resume_queue(). Waves keep their state. Bounded: a wave
@@ -138,7 +141,7 @@ class Engine {
   // As above for all queues of a VMID.
   virtual void quiesce_vmid(std::uint32_t vmid) = 0;
   virtual void resume_vmid(std::uint32_t vmid) = 0;
-  // Discards all dispatches (Verdict::Killed); after it returns none of their waves runs. Quiesced queues too.
+  // Discards all dispatches (Verdict::Killed), quiesced ones too; when it returns their completions have been called.
   virtual void kill_queue(QueueId queue) = 0;
   virtual void kill_vmid(std::uint32_t vmid) = 0;
 

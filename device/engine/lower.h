@@ -36,6 +36,8 @@ using LowerFunction = bool (*)(Lowering& lowering);
 class LowerTable {
  public:
   void set(isa::Op op, LowerFunction function) { entries_[static_cast<std::size_t>(op)] = function; }
+  // SDWA and DPP: wraps the entry of the mnemonic in ops that prepare sources and merge the result.
+  bool (*lower_extended)(Lowering& lowering, isa::Inst& inst, LowerFunction entry) = nullptr;
   [[nodiscard]] LowerFunction find(isa::Op op) const {
     return op < isa::Op::kCount ? entries_[static_cast<std::size_t>(op)] : nullptr;
   }
@@ -49,6 +51,10 @@ class Lowering {
  public:
   Lowering(const LowerTable& table, const CodeKey& key) : table_(table), key_(key) {}
 
+  // The bytes at `pc` are no instruction: a micro-op that says so.
+  void undecodable(std::uint32_t pc);
+  // A micro-op of no instruction at the end of the block.
+  void emit_tail(Handler handler, std::uint32_t pc);
   // Lowers one instruction at `pc` bytes from the block's start. False: out of range registers or no entry; then a
   // micro-op that leaves with Exit::Illegal has been emitted.
   bool run(const isa::Inst& inst, std::uint32_t pc);
@@ -59,26 +65,34 @@ class Lowering {
   // Appends a micro-op with every slot, kind, modifier and flag taken from inst(). The reference is good until the
   // next emit.
   MicroOp& emit(Handler handler);
+  // The micro-op appended last.
+  [[nodiscard]] MicroOp& last() { return ops_.back(); }
   // Appends a bare micro-op: pc, size and op set, no operands.
   MicroOp& emit_bare(Handler handler);
   // Makes slot `source` of `op` a constant.
   void set_constant(MicroOp& op, unsigned source, std::uint64_t value);
+  // One more constant behind the last.
+  void add_constant(std::uint64_t value) { constants_.push_back(value); }
   // Byte offset (Slot of Kind::Vector) of temp row i < kTempRows.
   [[nodiscard]] std::int32_t temp_row(unsigned i) const;
+  // The same as an operand of an instruction, for lower_extended.
+  [[nodiscard]] static isa::Operand temp_operand(unsigned i, std::uint8_t dwords);
   // Byte offset of a VGPR or AGPR number (isa numbering, >= 256).
   [[nodiscard]] std::int32_t vector_slot(std::uint16_t reg) const;
   // The instruction ends the block (branches, mode changes, barriers).
   void end_block() { ends_block_ = true; }
   [[nodiscard]] bool ends_block() const { return ends_block_; }
 
-  // The block so far. Constants are in a pool; finish() of the block cache turns their indices into offsets.
+  // The block so far. Slots of Kind::Constant are indices into constants() until the code cache lays the block out.
   [[nodiscard]] const std::vector<MicroOp>& ops() const { return ops_; }
   [[nodiscard]] const std::vector<std::uint64_t>& constants() const { return constants_; }
 
  private:
   [[nodiscard]] bool operand_fits(const isa::Operand& operand) const;
   [[nodiscard]] bool operands_fit() const;
-  bool assign(MicroOp& op, unsigned source, const isa::Operand& operand);
+  [[nodiscard]] bool apply_gpr_index(isa::Inst& inst) const;
+  void emit_illegal(isa::Op name);
+  void assign(MicroOp& op, unsigned source, const isa::Operand& operand);
 
   const LowerTable& table_;
   CodeKey key_;

@@ -8,7 +8,7 @@
 //  - everything else returns nullptr with wave.exit and wave.pc set, by one of the helpers below:
 //      stop_at(wave, op, Exit::Fault)    the instruction has had NO effect and will be run again (fault, wait, illegal)
 //      leave_behind(wave, op, Exit::...) it is done; the wave goes on behind it (barrier, yield, end)
-//      jump(wave, pc)                    it is done; the wave goes on at `pc` (only the last op of a block)
+//      jump(wave, op, pc)                it is done; the wave goes on at `pc`
 //  - A memory handler translates ALL active lanes first (wave.tlb with wave.tlb_key). If one misses it leaves the
 //    MemoryFault in wave.fault and returns fault(wave, op), before it has written a register or a byte of memory: that
 //    makes the retry legal. With EXEC = 0 a vector memory op does nothing and cannot fault.
@@ -54,7 +54,8 @@ struct alignas(64) MicroOp {
   std::uint8_t flags = 0;               // kFlag...
   std::uint16_t op = 0;                 // isa::Op, for reports
   std::uint8_t size = 0;                // bytes of the instruction; the next one is at pc + size
-  std::uint8_t dst_kind = 0;            // Kind of dst
+  Kind dst_kind = Kind::None;
+  std::uint16_t remaining = 0;          // instructions of the block from this one on, which were charged at its entry
   union {
     std::uint64_t aux = 0;              // private to the handler
     std::uint8_t aux8[8];
@@ -95,16 +96,19 @@ inline constexpr std::uint8_t kFlagGds = 1u << 5;
 
 [[nodiscard]] inline const MicroOp* stop_at(Wave& wave, const MicroOp& op, Exit exit) {
   wave.pc = wave.block_pc + op.pc;
+  wave.refund = op.remaining;
   wave.exit = exit;
   return nullptr;
 }
 [[nodiscard]] inline const MicroOp* leave_behind(Wave& wave, const MicroOp& op, Exit exit) {
   wave.pc = wave.block_pc + op.pc + op.size;
+  wave.refund = op.remaining - 1u;
   wave.exit = exit;
   return nullptr;
 }
-[[nodiscard]] inline const MicroOp* jump(Wave& wave, std::uint64_t pc) {
+[[nodiscard]] inline const MicroOp* jump(Wave& wave, const MicroOp& op, std::uint64_t pc) {
   wave.pc = pc;
+  wave.refund = op.remaining - 1u;
   wave.exit = Exit::Lookup;
   return nullptr;
 }

@@ -31,7 +31,6 @@ inline constexpr unsigned kScalarTemp = isa::kScalarRegisters;
 inline constexpr unsigned kScalarFile = kScalarTemp + 16;
 
 struct Workgroup;
-struct EngineThread;
 
 // Why a handler left the run loop (it returned nullptr). `pc` is where the wave goes on, if it does.
 enum class Exit : std::uint8_t {
@@ -71,10 +70,13 @@ struct alignas(64) Wave {
   std::uint64_t block_pc = 0;  // of the block that runs
   // Wave instructions this wave may still run before it must yield; blocks subtract their length at entry.
   std::int64_t budget = 0;
+  std::uint32_t refund = 0;       // of the block that was left before its end
+  const void* link = nullptr;     // the branch that led to Exit::Lookup, to be told the block found
+  std::uint64_t code_epoch = 0;   // blocks verified in another epoch are compared with memory before they run
+  std::uint64_t saved_exec = 0;   // while an instruction with DPP runs
 
   device::Tlb* tlb = nullptr;  // of the thread that runs the wave now
   device::Tlb::Key tlb_key = 0;
-  EngineThread* thread = nullptr;
   Workgroup* group = nullptr;
 
   std::byte* lds = nullptr;    // of the workgroup; 16-byte aligned
@@ -88,10 +90,13 @@ struct alignas(64) Wave {
   std::uint64_t scratch_base = 0;
   std::uint32_t scratch_lane_bytes = 0;
 
+  bool in_trap = false;           // between s_trap and s_rfe
   std::uint32_t trap_status = 0;  // TRAPSTS as s_getreg shows it
   std::uint32_t hw_id = 0;
   std::uint64_t tba = 0;  // trap handler; 0 when there is none
   std::uint64_t tma = 0;
+
+  std::uint64_t gws_ticket = 0;  // of the ds_gws instruction the wave waits in; gws.h
 
   Exit exit = Exit::None;
   std::uint8_t trap_id = 0;
