@@ -10,6 +10,9 @@ namespace kfdlab::device {
 
 void AqlQueue::finished(const FinishedDispatch& dispatch) {
   --running_;
+  if (dispatch.outcome.verdict == engine::Verdict::Refused) {
+    inactive_code_ = AQL_INACTIVE_REGISTERS;
+  }
   if (failed(dispatch.outcome)) {
     return;
   }

@@ -35,6 +35,7 @@ class TestGpu {
   TestGpu();
 
   [[nodiscard]] const PageWalker& walker() const { return *walker_; }
+  [[nodiscard]] const PhysicalMap& physical() const { return *map_; }
   [[nodiscard]] AddressSpaces& spaces() { return spaces_; }
   [[nodiscard]] const Bar& bar() const { return *bar_; }
   [[nodiscard]] std::span<std::byte> vram() const { return bar_->vram(); }
