@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The files of memory handlers, each of which adds its mnemonics to a table. Only for files compiled per instruction
+// set.
+#pragma once
+
+#include "device/engine/lower.h"
+#include "device/engine/simd.h"
+
+namespace kfdlab::engine {
+
+void add_global_sync(LowerTable& table);  // gws.cpp; needs no vector extension
+
+}  // namespace kfdlab::engine
+
+namespace kfdlab::engine::KFDLAB_ENGINE_ISA {
+
+void add_global(LowerTable& table);
+void add_global_atomics(LowerTable& table);
+void add_buffer(LowerTable& table);
+void add_buffer_atomics(LowerTable& table);
+void add_lds(LowerTable& table);
+void add_lds_atomics(LowerTable& table);
+void add_lds_lanes(LowerTable& table);
+void add_scalar_memory(LowerTable& table);
+
+}  // namespace kfdlab::engine::KFDLAB_ENGINE_ISA
