@@ -242,6 +242,23 @@ KFDLAB_INLINE F64 square_root(F64 a) {
   return (F64)_mm256_sqrt_pd((__m256d)a);
 #endif
 }
+// In ascending order of lanes, unlike unpack().
+KFDLAB_INLINE void to_doubles(F32 v, F64& low, F64& high) {
+#ifdef __AVX512F__
+  low = (F64)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
+  high = (F64)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
+#else
+  low = (F64)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)v));
+  high = (F64)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)v, 1));
+#endif
+}
+KFDLAB_INLINE F32 to_floats(F64 low, F64 high) {
+#ifdef __AVX512F__
+  return (F32)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)low)), _mm512_cvtpd_ps((__m512d)high), 1);
+#else
+  return (F32)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps((__m256d)low)), _mm256_cvtpd_ps((__m256d)high), 1);
+#endif
+}
 // 32 x 32 -> 64 bits of the even elements.
 KFDLAB_INLINE U64 multiply_wide(U64 a, U64 b) {
 #ifdef __AVX512F__

@@ -142,9 +142,15 @@ void add_valu(LowerTable& table) {
   add_valu_carry(table);
   add_valu_f32(table);
   add_valu_f64(table);
+  add_valu_f16(table);
   add_valu_compare(table);
   add_valu_convert(table);
   add_valu_cross(table);
+  add_valu_packed(table);
+  add_valu_divide(table);
+  add_valu_transcendental(table);
+  add_valu_dot(table);
+  add_mfma(table);
   table.lower_extended = lower_extended;
 }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Integer vector arithmetic without carries: VOP1, VOP2 and VOP3. Facts: CDNA 2 ISA chapters 12.7-12.9.
-#include "device/engine/valu.h"
+#include "device/engine/half_ops.h"
 
 namespace kfdlab::engine::KFDLAB_ENGINE_ISA {
 namespace {
 
 using isa::Op;
 
-KFDLAB_INLINE U32 low16(U32 v) { return v & 0xffffu; }
-KFDLAB_INLINE I32 sign16(U32 v) { return (I32)(v << 16) >> 16; }
 KFDLAB_INLINE U32 low24(U32 v) { return v & 0xffffffu; }
 KFDLAB_INLINE I32 sign24(U32 v) { return (I32)(v << 8) >> 8; }
 KFDLAB_INLINE U32 lanes(I32 comparison) { return (U32)comparison; }
@@ -312,51 +310,14 @@ struct Perm : Integer {
 };
 
 // 16-bit results leave the upper half zero.
-struct AddU16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16(a + b); }
+struct PlainAddU16 : AddU16 {
+  using Clamped = AddClampU16;
 };
-struct AddU16Clamped : Integer {
-  static U32 f(U32 a, U32 b) { return vmin(low16(a) + low16(b), U32{} + 0xffffu); }
-};
-struct AddU16C : AddU16 {
-  using Clamped = AddU16Clamped;
-};
-struct SubU16Clamped : Integer {
-  static U32 f(U32 a, U32 b) { return SubClampU32::f(low16(a), low16(b)); }
-};
-struct SubU16 : Integer {
-  using Clamped = SubU16Clamped;
-  static U32 f(U32 a, U32 b) { return low16(a - b); }
+struct PlainSubU16 : SubU16 {
+  using Clamped = SubClampU16;
 };
 struct SubrevU16 : Integer {
   static U32 f(U32 a, U32 b) { return low16(b - a); }
-};
-struct MulLoU16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16(a * b); }
-};
-struct LshlRevB16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16(b << (a & 15u)); }
-};
-struct LshrRevB16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16(b) >> (a & 15u); }
-};
-struct AshrRevI16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16((U32)(sign16(b) >> (I32)(a & 15u))); }
-};
-struct MaxU16 : Integer {
-  static U32 f(U32 a, U32 b) { return vmax(low16(a), low16(b)); }
-};
-struct MinU16 : Integer {
-  static U32 f(U32 a, U32 b) { return vmin(low16(a), low16(b)); }
-};
-struct MaxI16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16((U32)vmax(sign16(a), sign16(b))); }
-};
-struct MinI16 : Integer {
-  static U32 f(U32 a, U32 b) { return low16((U32)vmin(sign16(a), sign16(b))); }
-};
-struct MadLegacy16 : Integer {
-  static U32 f(U32 a, U32 b, U32 c) { return low16(a * b + c); }
 };
 
 // 64-bit shifts: the amount is the first source.
@@ -479,8 +440,8 @@ void add_three(LowerTable& table) {
 }
 
 void add_16_and_64(LowerTable& table) {
-  table.set(Op::v_add_u16, lower_narrow<AddU16C>);
-  table.set(Op::v_sub_u16, lower_narrow<SubU16>);
+  table.set(Op::v_add_u16, lower_narrow<PlainAddU16>);
+  table.set(Op::v_sub_u16, lower_narrow<PlainSubU16>);
   table.set(Op::v_subrev_u16, lower_narrow<SubrevU16>);
   table.set(Op::v_mul_lo_u16, lower_narrow<MulLoU16>);
   table.set(Op::v_lshlrev_b16, lower_narrow<LshlRevB16>);
@@ -490,8 +451,8 @@ void add_16_and_64(LowerTable& table) {
   table.set(Op::v_min_u16, lower_narrow<MinU16>);
   table.set(Op::v_max_i16, lower_narrow<MaxI16>);
   table.set(Op::v_min_i16, lower_narrow<MinI16>);
-  table.set(Op::v_mad_legacy_u16, lower_narrow<MadLegacy16>);
-  table.set(Op::v_mad_legacy_i16, lower_narrow<MadLegacy16>);
+  table.set(Op::v_mad_legacy_u16, lower_narrow<MadU16>);
+  table.set(Op::v_mad_legacy_i16, lower_narrow<MadU16>);
   table.set(Op::v_lshlrev_b64, lower_wide<LshlRev64>);
   table.set(Op::v_lshrrev_b64, lower_wide<LshrRev64>);
   table.set(Op::v_ashrrev_i64, lower_wide<AshrRev64>);
