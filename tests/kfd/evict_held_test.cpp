@@ -49,6 +49,24 @@ class EvictHeld : public Evict {
   }
 };
 
+// Nobody wants the VRAM: the objects stay with TTM, each with the few pages that are held.
+TEST_F(EvictHeld, VramOfThosePagesThatLeftIsFreeForTheirReturn) {
+  const auto memory = in_vram(kLeft);
+  Held held = hold_every(*memory, 100, 7);
+  const std::size_t count = held.pages.size();
+  const auto evicted = device().evict(gpu());
+  ASSERT_TRUE(evicted.ok());
+  EXPECT_EQ(evicted.value().moved, kLeft - count);
+  expect_exactly_held_in_vram(*memory, held);
+  EXPECT_EQ(orphans(), 0u);
+  EXPECT_EQ(held_pages(), count);
+
+  EXPECT_EQ(wrong_in_pipe(&held, *memory, kSeed), "");
+  EXPECT_EQ(move_to_vram(*memory), all_vram(kLeft));
+  EXPECT_EQ(held_pages(), kLeft);
+  EXPECT_EQ(contents(*memory), "");
+}
+
 TEST_F(EvictHeld, HeldPagesKeepExactlyTheirVramAndEverythingElseIsReused) {
   constexpr std::size_t kStep = 100;
   VramUser other(gpu(), kLeft, kSeed + 1);
