@@ -88,7 +88,7 @@ static int svm_parse_one(const struct kfd_ioctl_svm_attribute *attr, struct svm_
 /* Every page of [start, end) in an ordinary mapping? Locking: mmap_lock. */
 static int svm_check_vmas(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	mmap_assert_locked(mm);
+	lockdep_assert_held(&mm->mmap_lock);
 	while (start < end) {
 		struct vm_area_struct *vma = vma_lookup(mm, start);
 

@@ -173,7 +173,7 @@ int svm_deferred_flush(struct svm_range_list *svms)
 	struct svm_range *range;
 	int ret;
 
-	mmap_assert_write_locked(svm_mm(svms));
+	lockdep_assert_held_write(&svm_mm(svms)->mmap_lock);
 	lockdep_assert_held(&svms->lock);
 	while ((range = svm_deferred_pop(svms))) {
 		ret = svm_cut_unmapped(range);

@@ -125,7 +125,7 @@ int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
 	unsigned long i;
 	int ret = 0;
 
-	mmap_assert_write_locked(svm_mm(svms));
+	lockdep_assert_held_write(&svm_mm(svms)->mmap_lock);
 	lockdep_assert_held(&svms->lock);
 	if (npieces) {
 		made = kvcalloc(npieces, sizeof(*made), GFP_KERNEL_ACCOUNT);

@@ -8,7 +8,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -122,11 +121,10 @@ TEST_F(KfdAccounting, FolderThatIsReadForLongKeepsNobodyElseFromOpeningAndClosin
   const SharedWord word;
   Child owner([&](Peer& peer) {
     auto client = KfdClient::open();
-    std::optional<KfdClient> open;
     if (!client) {
       return 1;
     }
-    open.emplace(client.take());
+    auto open = std::make_unique<KfdClient>(client.take());
     int error = -1;
     std::thread holder([&] { error = hold_lock(KFDLAB_HOLD_PROCESS, nullptr, word); });
     const bool told = peer.signal() && peer.await();
