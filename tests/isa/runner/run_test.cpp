@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Runs every file of tests/isa/cases, one test each, with every set of handlers this host can run.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "device/isa/op_table.h"
+#include "tests/isa/runner/case_file.h"
+#include "tests/isa/runner/check.h"
+#include "tests/isa/runner/machine.h"
+#include "tests/isa/runner/object_file.h"
+
+namespace kfdlab::isa_cases {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::SimdLevel;
+
+std::vector<fs::path> case_files() {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(KFDLAB_ISA_CASES)) {
+    if (entry.path().extension() == ".s") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+const ObjectFile& object() {
+  static const ObjectFile file = read_object_file(KFDLAB_ISA_OBJECT);
+  return file;
+}
+
+Machine& machine(SimdLevel level) {
+  static std::map<SimdLevel, std::unique_ptr<Machine>> machines;
+  auto& entry = machines[level];
+  if (!entry) entry = std::make_unique<Machine>(level, object().text);
+  return *entry;
+}
+
+isa::Op op_of(const std::string& mnemonic) {
+  for (unsigned i = 0; i < static_cast<unsigned>(isa::Op::kCount); i++) {
+    if (mnemonic == isa::name(static_cast<isa::Op>(i))) return static_cast<isa::Op>(i);
+  }
+  return isa::Op::kCount;
+}
+
+void run_case(const CaseFile& file, const Case& c, SimdLevel level) {
+  const auto label = object().labels.find(file.mnemonic + "." + c.name);
+  ASSERT_NE(label, object().labels.end()) << c.name << " has no code";
+  State before = State::pattern();
+  ASSERT_EQ(apply_inputs(c, before), "") << c.name;
+  State after = before;
+  const std::string error = machine(level).run(label->second, after);
+  ASSERT_EQ(error, "") << c.name;
+  for (const std::string& text : differences(c, before, after)) {
+    ADD_FAILURE() << c.name << (level == SimdLevel::Avx2 ? " (AVX2): " : " (AVX-512): ") << text;
+  }
+}
+
+class Instruction : public testing::TestWithParam<fs::path> {};
+
+TEST_P(Instruction, DoesWhatItsFileSays) {
+  if (std::string(KFDLAB_ISA_OBJECT).empty()) GTEST_SKIP() << "no llvm-mc with AMDGPU (package llvm-15) at build time";
+  ASSERT_EQ(object().error, "");
+  const CaseFile file = read_case_file(GetParam());
+  ASSERT_EQ(file.error, "");
+  const isa::Op op = op_of(file.mnemonic);
+  ASSERT_NE(op, isa::Op::kCount) << file.mnemonic << " is no mnemonic";
+  const SimdLevel best = engine::host_simd_level();
+  if (best == SimdLevel::None) GTEST_SKIP() << "the engine needs AVX2";
+  if (engine::lower_table(best).find(op) == nullptr) GTEST_SKIP() << "the engine does not execute " << file.mnemonic;
+  for (const SimdLevel level : {SimdLevel::Avx2, SimdLevel::Avx512}) {
+    if (level > best) continue;
+    for (const Case& c : file.cases) run_case(file, c, level);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gfx90a, Instruction, testing::ValuesIn(case_files()),
+                         [](const auto& parameter) { return parameter.param.stem().string(); });
+
+}  // namespace
+}  // namespace kfdlab::isa_cases
