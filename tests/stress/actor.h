@@ -58,6 +58,7 @@ class Actor {
   void touch_read(Random& random);
   void map_hole(Random& random);
   void unmap(Random& random);
+  void check_forgotten(Random& random, Run run);
   void remap(Random& random);
   void protect(Random& random);
   void discard(Random& random);

@@ -17,7 +17,10 @@
 namespace kfdlab::stress {
 namespace {
 
-constexpr std::size_t kMostHolds = 6;
+// As long as a page stays in VRAM when nobody holds it, so that many an eviction meets a held one; all together hold less
+// than half of VRAM.
+constexpr std::size_t kMostHolds = 12;
+constexpr std::size_t kLongestHold = 500;  // operations
 constexpr std::size_t kMostHeldPages = 16;  // of one hold: what a pipe takes without asking for more
 // A long-term pin may meet an eviction, compaction or a scan that references the page for a moment.
 constexpr std::chrono::seconds kTransientLimit{3};
@@ -62,9 +65,9 @@ Run Actor::pick_holdable(Random& random, std::size_t most) {
       write(run.first + i, new_key(random, run.first + i));
     }
   }
-  // Half of the time they are in VRAM, as far as there is room: to be moved out by the pin, or to be in the way of
+  // Mostly they are in VRAM, as far as there is room: to be moved out by the pin, or to be in the way of
   // evictions.
-  if (run.count > 0 && context_.kfd != nullptr && random.one_in(2)) {
+  if (run.count > 0 && context_.kfd != nullptr && !random.one_in(4)) {
     move_run(run, random_gpu(random), "prefetch before a hold");
     changed(Count::PrefetchVram);
   }
@@ -187,7 +190,7 @@ void Actor::keep(Random& random, Hold hold, Run run) {
     }
     hold.pages.push_back(page);
   }
-  hold.until = operation_ + random.size(200);
+  hold.until = operation_ + random.size(kLongestHold);
   holds_.all().push_back(std::move(hold));
 }
 

@@ -56,7 +56,8 @@ void Actor::map_hole(Random& random) {
   }
   map_run(run);
   changed(Count::Mmaps);
-  if (context_.kfd != nullptr && random.one_in(2)) {
+  // What was there before munmap() is forgotten.
+  if (context_.kfd != nullptr) {
     check_attributes(run);
   }
   for (std::size_t i = random.below(run.count + 1); i > 0; --i) {
@@ -92,6 +93,17 @@ void Actor::unmap(Random& random) {
   }
   note(run, "munmap");
   changed(Count::Munmaps);
+  if (context_.kfd != nullptr && random.one_in(4)) {
+    check_forgotten(random, run);
+  }
+}
+
+// A page of what was unmapped is mapped again, before the driver had time for more than the notifier.
+void Actor::check_forgotten(Random& random, Run run) {
+  const Run page{run.first + random.below(run.count), 1};
+  map_run(page);
+  changed(Count::Mmaps);
+  check_attributes(page);
 }
 
 void Actor::remap(Random& random) {

@@ -11,6 +11,7 @@
 #include "tests/stress/run.h"
 #include "tests/support/counters.h"
 #include "tests/support/events.h"
+#include "tests/support/leak_snapshot.h"
 #include "tests/support/needs.h"
 
 namespace kfdlab::stress {
@@ -69,15 +70,33 @@ class Stress : public testing::Test {
     }
   }
 
+  // The last processes may still be on their way out of the driver.
+  void expect_nothing_left(const LeakSnapshot& before) {
+    LeakSnapshot now;
+    (void)eventually([&] { return describe_leaks(before, now = take_leak_snapshot()).empty(); });
+    EXPECT_EQ(describe_leaks(before, now), "");
+    const auto left = [](const char* name, std::uint64_t was, std::uint64_t is) {
+      RecordProperty(name, std::to_string(is > was ? is - was : 0));
+    };
+    left("left_pins", static_cast<std::uint64_t>(before.pins), static_cast<std::uint64_t>(now.pins));
+    left("left_svm_pages", before.svm_pages_occupied, now.svm_pages_occupied);
+    left("left_svm_ranges", before.svm_ranges, now.svm_ranges);
+    left("left_objects", before.buffer_objects, now.buffer_objects);
+    left("left_vram_bytes", before.vram_held, now.vram_held);
+    left("left_processes", before.processes, now.processes);
+  }
+
   stress::Setup setup_;
 };
 
 TEST_F(Stress, EveryByteSurvivesRandomOperationsWithTooLittleVram) {
   setup_.time = stress_time();
   setup_.operations = number_from(events::kStressOperationsVariable, 0);
+  const LeakSnapshot before = take_leak_snapshot();
   const RunResult result = run_stress(setup_);
   record(result);
   EXPECT_EQ(result.failure, "");
+  expect_nothing_left(before);
   const auto count = [&](const char* name) {
     const auto found = result.counts.find(name);
     return found == result.counts.end() ? 0 : found->second;
