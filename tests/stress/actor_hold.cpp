@@ -129,6 +129,10 @@ void Actor::pin(Random& random) {
   hold.writes = flavour.writes();
   note(run, taken(hold.kind));
   if (!take_pin(flavour, run, &hold)) {
+    // Before it met the page that is in the way it may have parted the owner from shared ones.
+    for (std::size_t slot = run.first; slot < run.first + run.count; ++slot) {
+      holds_.replaced(slot);
+    }
     return;
   }
   if (hold.gup.npages() != run.count) {
