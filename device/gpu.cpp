@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "device/host/shared_word.h"
@@ -38,9 +39,12 @@ void reset_device_page(kfdlab_device_regs& regs) {
 }
 
 // A host without the instruction sets that the engine is built for still has a GPU for everything but kernels.
-std::unique_ptr<engine::Engine> make_engine(const EngineParts& parts, engine::EngineHost& host,
+std::unique_ptr<engine::Engine> make_engine(const EngineParts& parts, const Bar& bar, engine::EngineHost& host,
                                             const engine::EngineMemory& memory) {
-  std::unique_ptr<engine::Engine> engine = parts.create(host, memory, {});
+  engine::EngineOptions options;
+  constexpr unsigned kMostComputeUnits = 128;
+  options.compute_units = std::clamp(bar.compute_units(), 1u, kMostComputeUnits);
+  std::unique_ptr<engine::Engine> engine = parts.create(host, memory, options);
   return engine != nullptr ? std::move(engine) : std::make_unique<NoEngine>();
 }
 
@@ -58,7 +62,7 @@ Gpu::Gpu(const Bar& bar, const PhysicalMap& map, Transport& transport, std::uint
       walker_(map, bar),
       reports_(bar, ih_, vmids_),
       engine_link_(reports_, vmids_),
-      engine_(make_engine(engine, engine_link_, {.spaces = spaces_, .walker = walker_, .epochs = epochs_})),
+      engine_(make_engine(engine, bar, engine_link_, {.spaces = spaces_, .walker = walker_, .epochs = epochs_})),
       scheduler_(bar, map, spaces_, walker_, queue_participant_, vmids_, reports_, *engine_, engine_parts_, inbox_,
                  transport),
       queue_control_(bar, map, spaces_, epochs_, vmids_, *engine_, inbox_, scheduler_),

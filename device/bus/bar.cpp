@@ -38,7 +38,7 @@ Result<Bar> Bar::create(std::span<std::byte> bytes, unsigned gpu_index, unsigned
       identity.vram_size > bytes.size() - KFDLAB_BAR_VRAM) {
     return Error{fmt::format("{}: VRAM size {:#x} is not a multiple of 2 MiB that fits", who, identity.vram_size)};
   }
-  return Bar(bytes, gpu_index, identity.vram_size);
+  return Bar(bytes, gpu_index, identity.vram_size, identity.compute_units);
 }
 
 }  // namespace kfdlab::device

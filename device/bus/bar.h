@@ -23,6 +23,7 @@ class Bar {
 
   [[nodiscard]] unsigned gpu_index() const { return gpu_index_; }
   [[nodiscard]] std::uint64_t size() const { return bytes_.size(); }
+  [[nodiscard]] unsigned compute_units() const { return compute_units_; }
 
   [[nodiscard]] kfdlab_device_regs& device_regs() const { return at<kfdlab_device_regs>(KFDLAB_BAR_DEVICE_REGS); }
   [[nodiscard]] kfdlab_driver_regs& driver_regs() const { return at<kfdlab_driver_regs>(KFDLAB_BAR_DRIVER_REGS); }
@@ -44,8 +45,8 @@ class Bar {
   [[nodiscard]] std::span<std::byte> vram() const { return bytes_.subspan(KFDLAB_BAR_VRAM, vram_size_); }
 
  private:
-  Bar(std::span<std::byte> bytes, unsigned gpu_index, std::uint64_t vram_size)
-      : bytes_(bytes), gpu_index_(gpu_index), vram_size_(vram_size) {}
+  Bar(std::span<std::byte> bytes, unsigned gpu_index, std::uint64_t vram_size, unsigned compute_units)
+      : bytes_(bytes), gpu_index_(gpu_index), vram_size_(vram_size), compute_units_(compute_units) {}
 
   template <typename T>
   [[nodiscard]] T& at(std::uint64_t offset) const {
@@ -55,6 +56,7 @@ class Bar {
   std::span<std::byte> bytes_;
   unsigned gpu_index_;
   std::uint64_t vram_size_;
+  unsigned compute_units_;
 };
 
 }  // namespace kfdlab::device

@@ -49,9 +49,12 @@ UserQueue::Act AqlQueue::take_packet(const Packet& packet) {
 UserQueue::Act AqlQueue::kernel_dispatch(const Packet& packet) {
   const auto dispatch = std::bit_cast<aql_kernel_dispatch>(packet);
   const std::uint32_t dimensions = dispatch.setup & 3u;
-  const std::uint64_t items =
-      std::uint64_t{dispatch.workgroup_size_x} * dispatch.workgroup_size_y * dispatch.workgroup_size_z;
-  if (dimensions == 0) {
+  const bool has_y = dimensions > 1;
+  const bool has_z = dimensions > 2;
+  const std::uint64_t items = std::uint64_t{dispatch.workgroup_size_x} * (has_y ? dispatch.workgroup_size_y : 1) *
+                              (has_z ? dispatch.workgroup_size_z : 1);
+  if (dimensions == 0 || dispatch.grid_size_x == 0 || (has_y && dispatch.grid_size_y == 0) ||
+      (has_z && dispatch.grid_size_z == 0)) {
     return refuse(AQL_INACTIVE_DIMENSION, KFDLAB_QUEUE_BAD_DISPATCH, dispatch.setup);
   }
   if (items == 0 || items > kMaxWorkgroup) {
@@ -72,7 +75,8 @@ UserQueue::Act AqlQueue::kernel_dispatch(const Packet& packet) {
                         .packet_va = packet_va(next_index_),
                         .descriptor_va = dispatch.kernel_object,
                         .queue_va = queue_va,
-                        .dispatch_id = next_index_};
+                        .dispatch_id = next_index_,
+                        .scratch_base = queue.scratch_backing_memory_location};
   std::copy_n(queue.scratch_resource_descriptor, aql.scratch_descriptor.size(), aql.scratch_descriptor.begin());
   engine::Dispatch prepared;
   std::uint32_t lane_bytes = 0;

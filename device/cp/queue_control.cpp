@@ -44,8 +44,16 @@ void QueueControl::invalidate(std::span<const Invalidation> what) {
     spaces_.invalidate(invalidation);
   }
   epochs_.synchronize();
-  for (const Invalidation& invalidation : what) {
-    engine_.retry_vmid(invalidation.vmid);
+  // An engine without work is not woken; most invalidations find it so.
+  if (!engine_.idle()) {
+    std::bitset<KFDLAB_VMID_COUNT> told;
+    for (const Invalidation& invalidation : what) {
+      const std::uint32_t vmid = invalidation.vmid % KFDLAB_VMID_COUNT;
+      if (!told.test(vmid)) {
+        told.set(vmid);
+        engine_.retry_vmid(vmid);
+      }
+    }
   }
   inbox_.wake_waiting();
 }

@@ -120,7 +120,7 @@ void QueueScheduler::pause(const Look& look) {
     return;
   }
   inbox_.wait(std::nullopt);
-  ++wakeups_;
+  wakeups_ += queues_.empty() ? 0 : 1;
   watch_.active(Clock::now());
 }
 

@@ -117,6 +117,8 @@ void UserQueue::launch(engine::Dispatch dispatch, std::uint64_t tag) {
   dispatch.private_aperture_hi = static_cast<std::uint32_t>(config.private_base >> 32);
   dispatch.tba = config.tba;
   dispatch.tma = config.tma;
+  constexpr std::uint32_t kDoorbellsInPage = 1024;
+  dispatch.doorbell = queue_.doorbell / 8 % kDoorbellsInPage;
   ++context_.work.dispatches;
   // The engine may call back long after this queue is gone; the inbox is still there then.
   context_.engine.launch(dispatch, [&inbox = context_.inbox, number = queue_.number, serial = serial_,
@@ -131,10 +133,13 @@ bool UserQueue::failed(const engine::Outcome& outcome) {
       return false;
     case engine::Verdict::Killed:
       break;  // by stop() or by the driver: they know
-    case engine::Verdict::Fault:
-      context_.reports.fault(outcome.fault, false);
+    case engine::Verdict::Fault: {
+      MemoryFault fault = outcome.fault;
+      fault.vmid = queue_.vmid;
+      context_.reports.fault(fault, false);
       stop(KFDLAB_QUEUE_MEMORY_FAULT, outcome.pc);
       break;
+    }
     case engine::Verdict::Illegal:
       log_guest("cp", "gpu {}: queue {}: illegal instruction at {:#x}: {}", context_.bar.gpu_index(), queue_.number,
                 outcome.pc, outcome.name);

@@ -49,7 +49,13 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{"no dimensions", [](aql_kernel_dispatch& p) { p.setup = 0; }, AQL_INACTIVE_DIMENSION,
                 KFDLAB_QUEUE_BAD_DISPATCH},
-        Refusal{"empty workgroup", [](aql_kernel_dispatch& p) { p.workgroup_size_y = 0; },
+        Refusal{"empty grid",
+                [](aql_kernel_dispatch& p) {
+                  p.setup = 2;
+                  p.grid_size_y = 0;
+                },
+                AQL_INACTIVE_DIMENSION, KFDLAB_QUEUE_BAD_DISPATCH},
+        Refusal{"empty workgroup", [](aql_kernel_dispatch& p) { p.workgroup_size_x = 0; },
                 AQL_INACTIVE_WORKGROUP_SIZE, KFDLAB_QUEUE_BAD_DISPATCH},
         Refusal{"huge workgroup", [](aql_kernel_dispatch& p) { p.workgroup_size_x = 0xffff; },
                 AQL_INACTIVE_WORKGROUP_SIZE, KFDLAB_QUEUE_BAD_DISPATCH},

@@ -112,6 +112,7 @@ void TestDriver::adopt(std::uint32_t generation) {
   store_relaxed<std::uint64_t>(driver().control_wptr, 0);
   store_relaxed<std::uint64_t>(driver().copy_wptr, 0);
   store_relaxed<std::uint64_t>(driver().ih_rptr, 0);
+  store_relaxed<std::uint32_t>(driver().queue_armed, 0);
   store_release(driver().generation, generation);
 }
 
@@ -151,11 +152,15 @@ bool TestDriver::wait_copy_error(std::uint32_t error) const {
   return eventually([&] { return copy_error() != KFDLAB_RING_OK; }) && copy_error() == error;
 }
 
-std::uint64_t TestDriver::submit_control(std::uint32_t op) {
+std::uint64_t TestDriver::submit_control(std::uint32_t op, std::uint32_t vmid,
+                                         const std::vector<std::uint64_t>& args) {
   kfdlab_control_entry& entry = word_at<kfdlab_control_entry>(
       bar_, KFDLAB_BAR_CONTROL_RING + control_wptr_ * sizeof(kfdlab_control_entry) % KFDLAB_CONTROL_RING_SIZE);
   store_relaxed(entry.op, op);
-  store_relaxed<std::uint32_t>(entry.vmid, 1);
+  store_relaxed(entry.vmid, vmid);
+  for (std::size_t i = 0; i < std::size(entry.args); ++i) {
+    store_relaxed<std::uint64_t>(entry.args[i], i < args.size() ? args[i] : 0);
+  }
   store_seq_cst(driver().control_wptr, ++control_wptr_);
   if (load_seq_cst(device().control_awake) == 0) {
     kick_(KFDLAB_KICK_CONTROL);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "hw/bar_layout.h"
 #include "hw/ih.h"
@@ -72,7 +73,8 @@ class TestDriver {
   [[nodiscard]] bool wait_copy_error(std::uint32_t error) const;
 
   // Control ring: write one entry and publish it; returns the control_done that completes it.
-  std::uint64_t submit_control(std::uint32_t op);
+  std::uint64_t submit_control(std::uint32_t op) { return submit_control(op, 1, {}); }
+  std::uint64_t submit_control(std::uint32_t op, std::uint32_t vmid, const std::vector<std::uint64_t>& args);
   [[nodiscard]] bool wait_control(std::uint64_t done) const;
 
   // IH ring: takes the oldest unread entry; false if there is none.

@@ -8,6 +8,30 @@
 #include "hw/aql.h"
 
 namespace kfdlab::device {
+namespace {
+FakeEngine* newest = nullptr;
+}
+
+EngineParts FakeEngine::parts() {
+  return {.create = [](engine::EngineHost&, const engine::EngineMemory&,
+                       const engine::EngineOptions&) -> std::unique_ptr<engine::Engine> {
+            auto made = std::make_unique<FakeEngine>();
+            newest = made.get();
+            return made;
+          },
+          .prepare_aql = &FakeEngine::prepare_aql};
+}
+
+FakeEngine& FakeEngine::current() {
+  KFDLAB_CHECK(newest != nullptr);
+  return *newest;
+}
+
+FakeEngine::~FakeEngine() {
+  if (newest == this) {
+    newest = nullptr;
+  }
+}
 
 std::size_t FakeEngine::launched() const {
   const std::lock_guard lock(mutex_);

@@ -15,6 +15,11 @@ namespace kfdlab::device {
 
 class FakeEngine final : public engine::Engine {
  public:
+  // A GPU made with these has a FakeEngine, which current() is until the GPU's end.
+  [[nodiscard]] static EngineParts parts();
+  [[nodiscard]] static FakeEngine& current();
+  ~FakeEngine() override;
+
   // Kernels launched so far, also those that have ended.
   [[nodiscard]] std::size_t launched() const;
   [[nodiscard]] engine::Dispatch dispatch(std::size_t index) const;

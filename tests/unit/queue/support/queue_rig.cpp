@@ -99,12 +99,11 @@ void QueueRig::deliver() {
   }
 }
 
-QueueRig::Act QueueRig::run() {
-  constexpr int kEnough = 100000;
+QueueRig::Act QueueRig::run(int limit) {
   memory_.enter();
   deliver();
   Act act = Act::Progress;
-  for (int i = 0; i < kEnough && act == Act::Progress; ++i) {
+  for (int i = 0; i < limit && act == Act::Progress; ++i) {
     act = queue_->step(now_);
     memory_.safe_point();
   }

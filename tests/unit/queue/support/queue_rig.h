@@ -87,8 +87,8 @@ class QueueRig {
   std::uint64_t make_signal(unsigned index, std::int64_t value, std::uint32_t event = 0);
   [[nodiscard]] aql_signal& signal(std::uint64_t va) { return at<aql_signal>(va); }
 
-  // Steps until the queue has nothing more to do at once; what it said last.
-  Act run();
+  // Steps until the queue has nothing more to do at once, at most `limit` times; what it said last.
+  Act run(int limit = 100'000);
   // One step at a time that is later than all retry intervals.
   Act step_later();
 
