@@ -138,4 +138,26 @@ struct kfdlab_test_hold {
 };
 #define KFDLAB_TEST_HOLD	_IOW(KFDLAB_TEST_IOC, 8, struct kfdlab_test_hold)
 
+/* One page as a GPU's page tables have it. */
+struct kfdlab_translation {
+	__u64 entry;		/* the leaf, include/hw/gpuvm.h; 0: nothing is mapped */
+	__u64 pfn;		/* of this page; 0 unless the leaf is valid */
+	__u32 level;		/* of the leaf: 0 PTB, 1 PDB0 */
+	__u32 reserved;
+};
+
+/*
+ * Walk the page tables that the caller's process has on a GPU, as the device does; nothing is mapped by it. ESRCH: the
+ * caller has not opened /dev/kfd, or not acquired a VM there.
+ * In: gpu_id, va (page aligned, below 2^48), npages (1..65536), translations (user array). Out: translations[].
+ */
+struct kfdlab_test_translate {
+	__u32 gpu_id;
+	__u32 reserved;		/* 0 */
+	__u64 va;
+	__u64 npages;
+	__u64 translations;
+};
+#define KFDLAB_TEST_TRANSLATE	_IOW(KFDLAB_TEST_IOC, 9, struct kfdlab_test_translate)
+
 #endif

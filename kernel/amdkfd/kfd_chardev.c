@@ -33,7 +33,7 @@ struct kfd_ioctl_row {
 };
 
 /* Largest argument that is handled on the stack: all of fixed size. */
-#define KFD_IOCTL_MAX_FIXED	64
+#define KFD_IOCTL_MAX_FIXED	96
 
 #define KFD_IOCTL(_name, _handler)						\
 	[_IOC_NR(AMDKFD_IOC_##_name)] = {					\
@@ -43,7 +43,16 @@ struct kfd_ioctl_row {
 			_IOC_SIZE(AMDKFD_IOC_##_name) > KFD_IOCTL_MAX_FIXED),	\
 	}
 
-/* AMD's, but not here: queues and what hangs on them, the oldest debugger and CRIU. */
+/* One whose structure grew at its end by fields that this driver does without: up to @_last is mandatory. */
+#define KFD_IOCTL_GROWN(_name, _handler, _type, _last)				\
+	[_IOC_NR(AMDKFD_IOC_##_name)] = {					\
+		.handler = (_handler),						\
+		.name = #_name,							\
+		.cmd = _IOC(_IOC_READ | _IOC_WRITE, AMDKFD_IOCTL_BASE,		\
+			    _IOC_NR(AMDKFD_IOC_##_name), offsetofend(_type, _last)), \
+	}
+
+/* AMD's, but not here: the oldest debugger and CRIU. */
 static int kfd_ioctl_unsupported(struct kfd_process *p, void *args)
 {
 	return -EOPNOTSUPP;
@@ -57,12 +66,12 @@ static int kfd_ioctl_unsupported(struct kfd_process *p, void *args)
 
 static const struct kfd_ioctl_row kfd_ioctls[] = {
 	KFD_IOCTL(GET_VERSION, kfd_ioctl_get_version),
-	KFD_IOCTL_UNSUPPORTED(0x02, "CREATE_QUEUE"),
-	KFD_IOCTL_UNSUPPORTED(0x03, "DESTROY_QUEUE"),
+	KFD_IOCTL_GROWN(CREATE_QUEUE, kfd_ioctl_create_queue, struct kfd_ioctl_create_queue_args, ctl_stack_size),
+	KFD_IOCTL(DESTROY_QUEUE, kfd_ioctl_destroy_queue),
 	KFD_IOCTL(SET_MEMORY_POLICY, kfd_ioctl_set_memory_policy),
 	KFD_IOCTL(GET_CLOCK_COUNTERS, kfd_ioctl_get_clock_counters),
 	KFD_IOCTL_UNSUPPORTED(0x06, "GET_PROCESS_APERTURES"),
-	KFD_IOCTL_UNSUPPORTED(0x07, "UPDATE_QUEUE"),
+	KFD_IOCTL(UPDATE_QUEUE, kfd_ioctl_update_queue),
 	KFD_IOCTL(CREATE_EVENT, kfd_ioctl_create_event),
 	KFD_IOCTL(DESTROY_EVENT, kfd_ioctl_destroy_event),
 	KFD_IOCTL(SET_EVENT, kfd_ioctl_set_event),
@@ -81,11 +90,11 @@ static const struct kfd_ioctl_row kfd_ioctls[] = {
 	KFD_IOCTL(FREE_MEMORY_OF_GPU, kfd_ioctl_free),
 	KFD_IOCTL(MAP_MEMORY_TO_GPU, kfd_ioctl_map),
 	KFD_IOCTL(UNMAP_MEMORY_FROM_GPU, kfd_ioctl_unmap),
-	KFD_IOCTL_UNSUPPORTED(0x1a, "SET_CU_MASK"),
-	KFD_IOCTL_UNSUPPORTED(0x1b, "GET_QUEUE_WAVE_STATE"),
+	KFD_IOCTL(SET_CU_MASK, kfd_ioctl_set_cu_mask),
+	KFD_IOCTL(GET_QUEUE_WAVE_STATE, kfd_ioctl_get_queue_wave_state),
 	KFD_IOCTL(GET_DMABUF_INFO, kfd_ioctl_get_dmabuf_info),
 	KFD_IOCTL(IMPORT_DMABUF, kfd_ioctl_import_dmabuf),
-	KFD_IOCTL_UNSUPPORTED(0x1e, "ALLOC_QUEUE_GWS"),
+	KFD_IOCTL(ALLOC_QUEUE_GWS, kfd_ioctl_alloc_queue_gws),
 	KFD_IOCTL(SMI_EVENTS, kfd_ioctl_smi_events),
 	KFD_IOCTL(SVM, kfd_ioctl_svm),
 	KFD_IOCTL(SET_XNACK_MODE, kfd_ioctl_set_xnack_mode),
@@ -105,6 +114,7 @@ static int kfd_open(struct inode *inode, struct file *filp)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	filp->private_data = p;
+	kfd_doorbell_open(filp);
 	return nonseekable_open(inode, filp);
 }
 

@@ -2,7 +2,7 @@
 /*
  * The small ioctls of /dev/kfd: what a GPU looks like to a process and the few words the process may set for it.
  *
- * None of them needs the device process, so they work while it is dead (docs/decisions/0020).
+ * They work while the device process is dead (docs/decisions/0020); what it is to know the next one is told.
  */
 #include <linux/file.h>
 #include <linux/kfd_ioctl.h>
@@ -12,6 +12,8 @@
 
 #include "kfd_ioctl.h"
 #include "kfd_memory.h"
+#include "kfd_queue.h"
+#include "kfd_vm.h"
 
 /*
  * Reported whatever the installed header says: 1.10 has the SMI events of SVM, 1.11 would promise queues that save
@@ -20,16 +22,10 @@
 #define KFD_REPORTED_MAJOR	1
 #define KFD_REPORTED_MINOR	10
 
-/* LDS and scratch apertures of gfx9, 4 GiB each: compilers and the shader engine know these addresses. */
-#define KFD_LDS_BASE		(1ull << 48)
-#define KFD_SCRATCH_BASE	(2ull << 48)
-#define KFD_APERTURE_LAST	((1ull << 32) - 1)
+#define KFD_APERTURE_LAST	((1ull << 32) - 1)	/* of LDS and scratch */
 
 /* Trap handler code and data are pointed at by registers that leave out the low 8 bits. */
 #define KFD_TRAP_ALIGN		256
-
-/* GPU time: 100 MHz, as AMD's GPUs count it, in step with the system clock below. */
-#define KFD_NS_PER_GPU_TICK	10
 
 int kfd_ioctl_get_version(struct kfd_process *p, void *data)
 {
@@ -51,17 +47,22 @@ int kfd_ioctl_set_memory_policy(struct kfd_process *p, void *data)
 	return kfd_dev_by_id(args->gpu_id) ? 0 : -EINVAL;
 }
 
+/* The GPU's clock is the device's, and starts anew with it. While it is dead the system's has to do. */
 int kfd_ioctl_get_clock_counters(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_get_clock_counters_args *args = data;
+	bool gone;
 
 	/* 0 is the CPU node, which user space asks about too. */
 	if (args->gpu_id && !kfd_dev_by_id(args->gpu_id))
 		return -EINVAL;
+	args->gpu_clock_counter = 0;
+	gone = args->gpu_id && kfd_ring_clock(kfd_dev_by_id(args->gpu_id), &args->gpu_clock_counter);
 	args->cpu_clock_counter = ktime_get_raw_ns();
 	args->system_clock_counter = ktime_get_boottime_ns();
 	args->system_clock_freq = NSEC_PER_SEC;
-	args->gpu_clock_counter = args->gpu_id ? div_u64(args->system_clock_counter, KFD_NS_PER_GPU_TICK) : 0;
+	if (gone)
+		args->gpu_clock_counter = div_u64(args->system_clock_counter, NSEC_PER_SEC / KFDLAB_CLOCK_HZ);
 	return 0;
 }
 
@@ -78,6 +79,19 @@ int kfd_ioctl_set_scratch_backing_va(struct kfd_process *p, void *data)
 	return 0;
 }
 
+/* Tell the device what is new; a dead one is told when it is back. */
+static void kfd_update_vm(struct kfd_process *p, struct kfd_dev *dev)
+{
+	struct kfd_vm *vm = kfd_process_vm(p, dev);
+
+	lockdep_assert_held(&p->lock);
+	if (!vm)
+		return;
+	kfd_queue_quiesce(p, dev);
+	kfd_vm_update(vm);
+	kfd_queue_resume(p, dev);
+}
+
 int kfd_ioctl_set_trap_handler(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_set_trap_handler_args *args = data;
@@ -90,6 +104,7 @@ int kfd_ioctl_set_trap_handler(struct kfd_process *p, void *data)
 	mutex_lock(&p->lock);
 	p->devices[dev->index].tba = args->tba_addr;
 	p->devices[dev->index].tma = args->tma_addr;
+	kfd_update_vm(p, dev);
 	mutex_unlock(&p->lock);
 	return 0;
 }
@@ -160,12 +175,26 @@ int kfd_ioctl_acquire_vm(struct kfd_process *p, void *data)
 	} else if (pdd->render) {
 		ret = pdd->render == render ? 0 : -EBUSY;
 	} else {
+		ret = kfd_vm_create(p, dev);
 		/* Pairs with the acquire load in kfd_acquired_dev(). */
-		smp_store_release(&pdd->render, get_file(render));
+		if (!ret)
+			smp_store_release(&pdd->render, get_file(render));
 	}
 	mutex_unlock(&p->lock);
 	fput(render);
 	return ret;
+}
+
+static void kfd_set_xnack(struct kfd_process *p, bool enabled)
+{
+	unsigned int i;
+
+	if (p->xnack_enabled == enabled)
+		return;
+	p->xnack_enabled = enabled;
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		if (kfd_dev_by_index(i))
+			kfd_update_vm(p, kfd_dev_by_index(i));
 }
 
 /* Negative: query. Any positive value is on. Off by default, as amdkfd has it for gfx90a. */
@@ -179,7 +208,7 @@ int kfd_ioctl_set_xnack_mode(struct kfd_process *p, void *data)
 		if (p->nqueues)
 			ret = -EBUSY;
 		else
-			p->xnack_enabled = args->xnack_enabled;
+			kfd_set_xnack(p, args->xnack_enabled);
 	}
 	if (!ret)
 		args->xnack_enabled = p->xnack_enabled;

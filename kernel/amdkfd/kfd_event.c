@@ -7,7 +7,11 @@
  * signalled only if nobody did. (ROCr has several threads wait for one auto-reset event and expects all to look at
  * their signal's value again, so waking a single waiter would hang the others.) A wait that ends without having
  * reported an auto-reset event it consumed, because it timed out, failed or is restarted, signals that event again.
+ *
+ * The event page: where the device stores an event's id before it raises the interrupt. What counts is the interrupt;
+ * the slots are looked at when interrupts may have been dropped.
  */
+#include <linux/bsearch.h>
 #include <linux/kfd_ioctl.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -26,9 +30,16 @@
 #define KFD_WAIT_IMMEDIATE	0u
 #define KFD_WAIT_FOREVER	0xffffffffu
 
+/* What a wait for an exception tells: the leading union of struct kfd_event_data. */
+union kfd_event_payload {
+	struct kfd_hsa_memory_exception_data memory;
+	struct kfd_hsa_hw_exception_data hw;
+};
+
 struct kfd_event {
 	u64 serial;		/* never used again, unlike its id and its memory */
 	u32 type;		/* KFD_IOC_EVENT_* */
+	union kfd_event_payload payload;	/* MEMORY, HW_EXCEPTION: of the last one */
 	bool auto_reset;
 	bool signalled;
 	struct list_head waiters;	/* struct kfd_waiter.link */
@@ -53,6 +64,8 @@ struct kfd_waiter {
 	struct list_head link;		/* on event->waiters while not activated */
 	u64 serial;			/* of the event */
 	struct task_struct *task;
+	u32 type;			/* the event's, and its payload once activated */
+	union kfd_event_payload payload;
 	bool activated;
 	bool destroyed;			/* the event went away before it was signalled */
 };
@@ -217,6 +230,7 @@ static void kfd_event_signal_locked(struct kfd_event *ev)
 	ev->signalled = !ev->auto_reset || list_empty(&ev->waiters);
 	list_for_each_entry_safe(waiter, next, &ev->waiters, link) {
 		list_del_init(&waiter->link);
+		waiter->payload = ev->payload;
 		WRITE_ONCE(waiter->activated, true);
 		wake_up_process(waiter->task);
 	}
@@ -242,6 +256,79 @@ int kfd_event_signal(struct kfd_process *p, u32 id)
 	spin_unlock(&table->lock);
 	return ev ? 0 : -EINVAL;
 }
+
+/* ---- from interrupts ---- */
+
+/*
+ * The slot is made unsignalled first: what the device writes to it from then on comes with an interrupt of its own.
+ * Locking: table->lock held.
+ */
+static void kfd_event_interrupt_locked(struct kfd_event_table *table, u32 id)
+{
+	struct kfd_event *ev = idr_find(&table->idr, id);
+
+	if (!ev || !kfd_event_has_slot(ev->type))
+		return;
+	if (table->page.slots)
+		WRITE_ONCE(table->page.slots[id], KFD_EVENT_UNSIGNALLED);
+	kfd_event_signal_locked(ev);
+}
+
+void kfd_event_interrupt(struct kfd_process *p, u32 id)
+{
+	struct kfd_event_table *table = p->events;
+
+	spin_lock(&table->lock);
+	if (id < KFD_SIGNAL_EVENT_LIMIT)
+		kfd_event_interrupt_locked(table, id);
+	spin_unlock(&table->lock);
+}
+
+void kfd_event_interrupt_all(struct kfd_process *p)
+{
+	struct kfd_event_table *table = p->events;
+	u32 id;
+
+	for (id = 1; id < KFD_SIGNAL_EVENT_LIMIT; id++) {
+		spin_lock(&table->lock);
+		if (!table->page.slots || READ_ONCE(table->page.slots[id]) != KFD_EVENT_UNSIGNALLED)
+			kfd_event_interrupt_locked(table, id);
+		spin_unlock(&table->lock);
+	}
+}
+
+/* Signal all events of one of the types that carry a payload. */
+static void kfd_event_raise(struct kfd_process *p, u32 type, const union kfd_event_payload *payload)
+{
+	struct kfd_event_table *table = p->events;
+	struct kfd_event *ev;
+	int id = KFD_FIRST_NONSIGNAL_EVENT;
+
+	spin_lock(&table->lock);
+	idr_for_each_entry_continue(&table->idr, ev, id) {
+		if (ev->type != type)
+			continue;
+		ev->payload = *payload;
+		kfd_event_signal_locked(ev);
+	}
+	spin_unlock(&table->lock);
+}
+
+void kfd_event_raise_memory(struct kfd_process *p, const struct kfd_hsa_memory_exception_data *data)
+{
+	const union kfd_event_payload payload = { .memory = *data };
+
+	kfd_event_raise(p, KFD_IOC_EVENT_MEMORY, &payload);
+}
+
+void kfd_event_raise_hw_exception(struct kfd_process *p, const struct kfd_hsa_hw_exception_data *data)
+{
+	const union kfd_event_payload payload = { .hw = *data };
+
+	kfd_event_raise(p, KFD_IOC_EVENT_HW_EXCEPTION, &payload);
+}
+
+/* ---- from user space ---- */
 
 int kfd_ioctl_set_event(struct kfd_process *p, void *data)
 {
@@ -275,6 +362,8 @@ static int kfd_waiter_begin(struct kfd_event_table *table, struct kfd_waiter *wa
 	ev = idr_find(&table->idr, id);
 	if (ev) {
 		waiter->serial = ev->serial;
+		waiter->type = ev->type;
+		waiter->payload = ev->payload;
 		waiter->activated = ev->signalled;
 		if (!waiter->activated)
 			list_add_tail(&waiter->link, &ev->waiters);
@@ -379,6 +468,37 @@ static unsigned int kfd_unique_ids(u32 *ids, unsigned int n)
 	return unique;
 }
 
+static u32 kfd_payload_size(const struct kfd_waiter *waiter)
+{
+	if (!READ_ONCE(waiter->activated))
+		return 0;
+	if (waiter->type == KFD_IOC_EVENT_MEMORY)
+		return sizeof(waiter->payload.memory);
+	return waiter->type == KFD_IOC_EVENT_HW_EXCEPTION ? sizeof(waiter->payload.hw) : 0;
+}
+
+/* Tell what happened in the entries of exceptions; ids[] is the sorted set of those that @waiters wait for. */
+static int kfd_copy_payloads(struct kfd_event_data __user *events, u32 num_events,
+			     const struct kfd_waiter *waiters, const u32 *ids, unsigned int n)
+{
+	unsigned int i, exceptions = 0;
+
+	for (i = 0; i < n; i++)
+		exceptions += kfd_payload_size(&waiters[i]) != 0;
+	for (i = 0; exceptions && i < num_events; i++) {
+		const u32 *found;
+		u32 id, size;
+
+		if (get_user(id, &events[i].event_id))
+			return -EFAULT;
+		found = bsearch(&id, ids, n, sizeof(id), kfd_compare_ids);
+		size = found ? kfd_payload_size(&waiters[found - ids]) : 0;
+		if (size && copy_to_user(&events[i], &waiters[found - ids].payload, size))
+			return -EFAULT;
+	}
+	return 0;
+}
+
 static int kfd_wait(struct kfd_process *p, struct kfd_ioctl_wait_events_args *args,
 		    struct kfd_waiter *waiters, u32 *ids)
 {
@@ -397,6 +517,8 @@ static int kfd_wait(struct kfd_process *p, struct kfd_ioctl_wait_events_args *ar
 				     &args->wait_result);
 	if (!ret && args->wait_result == KFD_IOC_WAIT_RESULT_FAIL)
 		ret = -EIO;
+	if (!ret && args->wait_result == KFD_IOC_WAIT_RESULT_COMPLETE)
+		ret = kfd_copy_payloads(events, args->num_events, waiters, ids, n);
 	kfd_waiters_end(p->events, waiters, ids, begun,
 			!ret && args->wait_result == KFD_IOC_WAIT_RESULT_COMPLETE);
 	return ret;

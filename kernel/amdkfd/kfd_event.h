@@ -6,6 +6,8 @@
 #ifndef KFD_EVENT_H
 #define KFD_EVENT_H
 
+#include <linux/kfd_ioctl.h>
+
 #include "kfd_process.h"
 
 #define KFD_FIRST_NONSIGNAL_EVENT	0x40000000
@@ -20,5 +22,12 @@ void kfd_event_fini(struct kfd_process *p);
  * that may be signalled this way. Context: any that may take a spinlock with interrupts on.
  */
 int kfd_event_signal(struct kfd_process *p, u32 id);
+
+/* The device signalled event @id; one that does not exist is nothing. _all: any may have been. Context: process. */
+void kfd_event_interrupt(struct kfd_process *p, u32 id);
+void kfd_event_interrupt_all(struct kfd_process *p);
+/* Signal all events of the type, for WAIT_EVENTS to tell @data. Context: process. */
+void kfd_event_raise_memory(struct kfd_process *p, const struct kfd_hsa_memory_exception_data *data);
+void kfd_event_raise_hw_exception(struct kfd_process *p, const struct kfd_hsa_hw_exception_data *data);
 
 #endif

@@ -36,6 +36,14 @@ kfd_ioctl_fn kfd_ioctl_set_xnack_mode;
 kfd_ioctl_fn kfd_ioctl_available_memory;
 kfd_ioctl_fn kfd_ioctl_svm;
 
+/* kfd_queue_ioctl.c */
+kfd_ioctl_fn kfd_ioctl_create_queue;
+kfd_ioctl_fn kfd_ioctl_destroy_queue;
+kfd_ioctl_fn kfd_ioctl_update_queue;
+kfd_ioctl_fn kfd_ioctl_set_cu_mask;
+kfd_ioctl_fn kfd_ioctl_alloc_queue_gws;
+kfd_ioctl_fn kfd_ioctl_get_queue_wave_state;
+
 /* kfd_smi.c */
 kfd_ioctl_fn kfd_ioctl_smi_events;
 

@@ -5,7 +5,7 @@
  * A buffer's VA interval enters the tree before svm_range_overlaps() is asked, and SVM asks about buffers with
  * svms.lock held until its range is entered. So of two that race for an address at least one sees the other.
  *
- * MAP and UNMAP keep books: which GPUs may use a buffer. GPU page tables are filled from that.
+ * MAP and UNMAP are kfd_vm_buffer.c's work, here is what user space says and is told.
  */
 #include <drm/amdgpu_drm.h>
 #include <linux/file.h>
@@ -156,7 +156,7 @@ static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *b
 	if (buf->flags & (KFD_IOC_ALLOC_MEM_FLAGS_VRAM | KFD_IOC_ALLOC_MEM_FLAGS_GTT))
 		return kfd_buffer_create_bo(p, buf);
 	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_USERPTR)
-		return kfd_check_user_memory(buf->user_addr, buf->size);
+		return kfd_check_user_memory(buf->user_addr, buf->size) ?: kfd_userptr_create(p, buf);
 	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
 		return kfd_doorbell_get(p, buf->dev);
 	/* MMIO_REMAP: this GPU has no registers that user space could use. The thunk does without. */
@@ -165,6 +165,16 @@ static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *b
 
 void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
 {
+	unsigned long mapped = buf->mapped;
+	unsigned int i;
+
+	/* Teardown: else it is not mapped any more. */
+	for_each_set_bit(i, &mapped, KFD_MAX_GPUS)
+		kfd_buffer_unmap_on(buf, p->devices[i].vm);
+	if (buf->user)
+		kfd_userptr_destroy(buf);
+	/* Its notifier may have come between. */
+	kfd_buffer_found(buf);
 	kfd_buffer_drop_va(p, buf);
 	if (!IS_ERR_OR_NULL(buf->reserved))
 		klttm_va_unreserve(p->devices[buf->dev->index].render, buf->reserved);
@@ -185,7 +195,10 @@ struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev,
 	buf = kzalloc(sizeof(*buf), GFP_KERNEL_ACCOUNT);
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
+	buf->process = p;
 	buf->dev = dev;
+	buf->watch.moved = kfd_buffer_moved;
+	INIT_LIST_HEAD(&buf->lost);
 	buf->size = size;
 	buf->va.start = va >> PAGE_SHIFT;
 	buf->va.last = (va + size - 1) >> PAGE_SHIFT;
@@ -300,18 +313,20 @@ int kfd_ioctl_free(struct kfd_process *p, void *data)
 	return ret;
 }
 
-static int kfd_buffer_set_mapped(struct kfd_process *p, struct kfd_buffer *buf, u32 gpu_id, bool map)
+/* A GPU may be named twice, and mapping again what is mapped is no error. Locking: p->lock. */
+static int kfd_buffer_map_one(struct kfd_process *p, struct kfd_buffer *buf, u32 gpu_id, bool map)
 {
 	struct kfd_dev *dev = kfd_acquired_dev(p, gpu_id);
+	bool mapped;
 
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
+	mapped = buf->mapped & BIT(dev->index);
 	if (map)
-		buf->mapped |= BIT(dev->index);
-	else if (buf->mapped & BIT(dev->index))
-		buf->mapped &= ~BIT(dev->index);
-	else
+		return mapped ? 0 : kfd_buffer_map_on(buf, kfd_process_vm(p, dev));
+	if (!mapped)
 		return -EINVAL;
+	kfd_buffer_unmap_on(buf, kfd_process_vm(p, dev));
 	return 0;
 }
 
@@ -332,7 +347,7 @@ static int kfd_buffer_map(struct kfd_process *p, u64 handle, u64 ids_ptr, u32 n_
 	if (!buf)
 		ret = -EINVAL;
 	while (!ret && *n_success < n_devices) {
-		ret = kfd_buffer_set_mapped(p, buf, ids[*n_success], map);
+		ret = kfd_buffer_map_one(p, buf, ids[*n_success], map);
 		if (!ret)
 			++*n_success;
 	}
@@ -341,7 +356,7 @@ static int kfd_buffer_map(struct kfd_process *p, u64 handle, u64 ids_ptr, u32 n_
 }
 
 /*
- * A buffer that was evicted comes back when it is mapped. If it cannot, it is used where it is: in RAM the GPU
+ * A buffer that was evicted comes back before it is mapped. If it cannot, it is used where it is: in RAM the GPU
  * reaches it too.
  */
 static void kfd_buffer_restore(struct kfd_process *p, u64 handle)
@@ -365,12 +380,10 @@ static void kfd_buffer_restore(struct kfd_process *p, u64 handle)
 int kfd_ioctl_map(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_map_memory_to_gpu_args *args = data;
-	int ret = kfd_buffer_map(p, args->handle, args->device_ids_array_ptr, args->n_devices, &args->n_success,
-				 true);
 
-	if (!ret)
-		kfd_buffer_restore(p, args->handle);
-	return ret;
+	kfd_buffer_restore(p, args->handle);
+	return kfd_buffer_map(p, args->handle, args->device_ids_array_ptr, args->n_devices, &args->n_success,
+			      true);
 }
 
 int kfd_ioctl_unmap(struct kfd_process *p, void *data)

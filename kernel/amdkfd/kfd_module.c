@@ -7,6 +7,7 @@
  */
 #include <linux/module.h>
 
+#include "kfd_doorbell.h"
 #include "kfd_priv.h"
 #include "kfd_process.h"
 #include "kfd_procfs.h"
@@ -22,9 +23,15 @@ static int __init kfd_init(void)
 	ret = kfd_process_init();
 	if (ret)
 		return ret;
-	ret = kfd_chardev_init();
+	ret = kfd_interrupt_module_init();
 	if (ret)
 		goto out_process;
+	ret = kfd_doorbell_module_init();
+	if (ret)
+		goto out_interrupt;
+	ret = kfd_chardev_init();
+	if (ret)
+		goto out_doorbell;
 	ret = kfd_topology_init();
 	if (ret)
 		goto out_chardev;
@@ -54,6 +61,10 @@ out_topology:
 	kfd_topology_fini();
 out_chardev:
 	kfd_chardev_fini();
+out_doorbell:
+	kfd_doorbell_module_fini();
+out_interrupt:
+	kfd_interrupt_module_fini();
 out_process:
 	kfd_process_fini();
 	return ret;
@@ -70,6 +81,8 @@ static void __exit kfd_exit(void)
 	kfd_procfs_fini();
 	kfd_topology_fini();
 	kfd_chardev_fini();
+	kfd_doorbell_module_fini();
+	kfd_interrupt_module_fini();
 }
 
 module_init(kfd_init);

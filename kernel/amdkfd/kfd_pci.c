@@ -12,9 +12,12 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
+#include "kfd_doorbell.h"
 #include "kfd_priv.h"
 #include "kfd_process.h"
+#include "kfd_queue.h"
 #include "kfd_svm.h"
+#include "kfd_vm.h"
 
 #define BAR_IVSHMEM	0
 #define BAR_MEMORY	2
@@ -187,9 +190,16 @@ static int kfd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_regions;
 	pci_set_master(pdev);	/* MSI-X is a bus-master write */
-	ret = kfd_ring_init(dev);
+	kfd_doorbell_init(dev);
+	ret = kfd_queues_init(dev);
 	if (ret)
 		goto err_unmap;
+	ret = kfd_vms_init(dev);
+	if (ret)
+		goto err_queues;
+	ret = kfd_ring_init(dev);
+	if (ret)
+		goto err_vms;
 	ret = kfd_pagemap_init(dev);
 	if (ret)
 		goto err_ring;
@@ -219,6 +229,11 @@ err_pagemap:
 	kfd_pagemap_fini(dev);
 err_ring:
 	kfd_ring_fini(dev);
+	kfd_doorbell_fini(dev);
+err_vms:
+	kfd_vms_fini(dev);
+err_queues:
+	kfd_queues_fini(dev);
 err_unmap:
 	pci_clear_master(pdev);
 	unmap_bars(dev);
@@ -261,6 +276,9 @@ static void kfd_pci_remove(struct pci_dev *pdev)
 	svm_evict_fini(dev);
 	kfd_pagemap_fini(dev);
 	kfd_ring_fini(dev);
+	kfd_doorbell_fini(dev);
+	kfd_vms_fini(dev);
+	kfd_queues_fini(dev);
 	pci_clear_master(pdev);
 	unmap_bars(dev);
 	pci_release_regions(pdev);

@@ -10,6 +10,9 @@
  *   kfd_memory    ALLOC/FREE/MAP/UNMAP records      kfd_debugfs, kfd_test, kfd_trace.h
  *   kfd_dmabuf    buffers from and as dma-bufs      kfd_doorbell   doorbell slices
  *   kfd_smi       SMI event files                 kfd_procfs     proc/PID in sysfs
+ *   kfd_queue     user queues, kfd_queue.h        kfd_interrupt  IH entries to processes
+ *   kfd_vm        GPU address spaces, kfd_vm.h    kfd_fault_event  exceptions told to processes
+ *   kfd_restore   queues that wait for a mapping, kfd_restore.h
  *
  * docs/locking.md lists every lock in order; lockdep_assert_held() states it where it is relied on.
  *
@@ -66,6 +69,8 @@ struct kfd_counters {
 };
 
 struct kfd_rings;	/* kfd_ring.c */
+struct kfd_queues;	/* kfd_queue.h */
+struct kfd_vms;		/* kfd_vm.h */
 
 /*
  * One GPU. Lives from PCI probe to remove. Processes hold no reference: as long as there is one, or
@@ -93,6 +98,10 @@ struct kfd_dev {
 
 	struct kfd_counters counters;
 	DECLARE_BITMAP(doorbells, KFD_DOORBELL_SLICES);	/* slices taken; kfd_doorbell.c */
+	struct mutex doorbell_lock;		/* mapping doorbells against letting the device sleep */
+	struct work_struct doorbell_idle;
+	struct kfd_queues *queues;
+	struct kfd_vms *vms;
 	bool cpu_copy;				/* KFDLAB_TEST_COPY_MODE */
 	struct dentry *debugfs;
 };
@@ -132,6 +141,10 @@ int kfd_ring_control_at(struct kfd_dev *dev, u32 generation, enum kfdlab_control
 			const u64 args[KFD_CONTROL_ARGS]);
 /* The generation that entries queued now go to, 0: there is none. It may be over when this returns. */
 u32 kfd_ring_adopted(struct kfd_dev *dev);
+/* Wait at most @ms for a generation. -ENODEV: there is none; -EINTR: a fatal signal. Context: process, no lock held. */
+int kfd_ring_wait_adopted(struct kfd_dev *dev, unsigned int ms);
+/* The GPU clock, KFDLAB_CLOCK_HZ. -ENODEV: the device is dead. */
+int kfd_ring_clock(struct kfd_dev *dev, u64 *clock);
 /* Ring the device or, for RESET, the launcher. Context: any. */
 void kfd_ring_kick(struct kfd_dev *dev, enum kfdlab_kick vector);
 

@@ -30,6 +30,8 @@
 #include "kfd_memory.h"
 #include "kfd_process.h"
 #include "kfd_procfs.h"
+#include "kfd_queue.h"
+#include "kfd_vm.h"
 
 static DEFINE_MUTEX(kfd_processes_lock);	/* what follows but the count going down; files 0 <-> 1; dead */
 static LIST_HEAD(kfd_processes);		/* those nobody claimed for teardown, by serial */
@@ -41,6 +43,16 @@ static struct workqueue_struct *kfd_process_wq;
 static void kfd_process_free(struct kref *ref)
 {
 	kfree(container_of(ref, struct kfd_process, refs));
+}
+
+void kfd_process_get(struct kfd_process *p)
+{
+	kref_get(&p->refs);
+}
+
+void kfd_process_put(struct kfd_process *p)
+{
+	kref_put(&p->refs, kfd_process_free);
 }
 
 static void kfd_process_drop_render_files(struct kfd_process *p)
@@ -72,13 +84,20 @@ static bool kfd_process_claim(struct kfd_process *p)
 static void kfd_process_teardown(struct kfd_process *p)
 {
 	kfd_procfs_remove(p);
+	/* First what runs on the GPU, then what it runs on. */
+	kfd_queue_fini(p);
+	kfd_interrupt_fini(p);
+	svm_faults_fini(p);
+	kfd_restore_fini(p);
+	kfd_vm_detach(p);
 	svm_range_list_fini(p);
 	kfd_event_fini(p);
 	kfd_memory_fini(p);
-	kfd_doorbell_fini(p);
+	kfd_vm_fini(p);
+	kfd_doorbell_put_all(p);
 	kfd_process_drop_render_files(p);
 	mmdrop(p->notifier.mm);
-	kref_put(&p->refs, kfd_process_free);
+	kfd_process_put(p);
 	/* From here on GPUs may go. */
 	kfd_gpus_put();
 }
@@ -93,7 +112,7 @@ static void kfd_process_release_work(struct work_struct *work)
 	mutex_unlock(&kfd_processes_lock);
 	if (claimed)
 		kfd_process_teardown(p);
-	kref_put(&p->refs, kfd_process_free);
+	kfd_process_put(p);
 }
 
 static void kfd_process_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
@@ -102,7 +121,7 @@ static void kfd_process_notifier_release(struct mmu_notifier *mn, struct mm_stru
 
 	kref_get(&p->refs);
 	if (!queue_work(kfd_process_wq, &p->release_work))
-		kref_put(&p->refs, kfd_process_free);
+		kfd_process_put(p);
 }
 
 static struct mmu_notifier *kfd_process_alloc_notifier(struct mm_struct *mm)
@@ -125,7 +144,7 @@ static void kfd_process_free_notifier(struct mmu_notifier *mn)
 {
 	struct kfd_process *p = container_of(mn, struct kfd_process, notifier);
 
-	kref_put(&p->refs, kfd_process_free);
+	kfd_process_put(p);
 }
 
 static const struct mmu_notifier_ops kfd_process_notifier_ops = {
@@ -137,12 +156,19 @@ static const struct mmu_notifier_ops kfd_process_notifier_ops = {
 /* Second half of the making: what may sleep on other locks, and needs the mm that the notifier now has. */
 static int kfd_process_setup(struct kfd_process *p)
 {
+	unsigned int i;
 	int ret;
 
 	lockdep_assert_held(&kfd_processes_lock);
 	p->files = 1;
 	p->tgid = task_tgid_nr(current);
 	kfd_memory_init(p);
+	kfd_restore_init(p);
+	svm_faults_init(p);
+	idr_init(&p->queues);
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		INIT_LIST_HEAD(&p->devices[i].queues);
+	kfd_interrupt_init(p);
 	ret = kfd_event_init(p);
 	if (ret)
 		return ret;
@@ -318,7 +344,7 @@ int kfd_process_for_each_mm(int (*fn)(struct kfd_process *p, struct mm_struct *m
 			ret = fn(p, mm, arg);
 			mmput(mm);
 		}
-		kref_put(&p->refs, kfd_process_free);
+		kfd_process_put(p);
 	}
 	return ret;
 }
@@ -334,14 +360,27 @@ void kfd_process_flush_all(void)
 	while ((p = kfd_process_next(at, last, NULL))) {
 		at = p->serial;
 		svm_range_list_flush(p);
-		kref_put(&p->refs, kfd_process_free);
+		kfd_process_put(p);
 	}
 }
 
 int kfd_process_init(void)
 {
+	int ret = kfd_restore_module_init();
+
+	if (ret)
+		return ret;
+	ret = svm_fault_module_init();
+	if (ret)
+		goto err_restore;
 	kfd_process_wq = alloc_workqueue("kfdlab_process", WQ_UNBOUND, 0);
-	return kfd_process_wq ? 0 : -ENOMEM;
+	if (kfd_process_wq)
+		return 0;
+	ret = -ENOMEM;
+	svm_fault_module_fini();
+err_restore:
+	kfd_restore_module_fini();
+	return ret;
 }
 
 /* Context: module exit; no file is open, so every notifier was put, but its callbacks may still be on their way. */
@@ -349,4 +388,6 @@ void kfd_process_fini(void)
 {
 	mmu_notifier_synchronize();
 	destroy_workqueue(kfd_process_wq);
+	svm_fault_module_fini();
+	kfd_restore_module_fini();
 }

@@ -7,18 +7,27 @@
 #ifndef KFD_PROCESS_H
 #define KFD_PROCESS_H
 
+#include "kfd_interrupt.h"
 #include "kfd_priv.h"
+#include "kfd_restore.h"
 #include "kfd_svm.h"
+#include "svm_fault.h"
 
 struct kfd_event_table;
 struct drm_file;
+struct kfd_vm;
 
 /* What a process has on one GPU. */
 struct kfd_process_device {
 	struct file *render;		/* ACQUIRE_VM's render file, referenced; NULL before */
 	u64 scratch_base;		/* SET_SCRATCH_BACKING_VA, as user space gave it (va >> 16) */
+	struct kfd_vm *vm;		/* made with render; kfd_process_vm() */
 	u64 tba, tma;			/* SET_TRAP_HANDLER */
 	unsigned int doorbells;		/* 1 + its slice, 0 before; set once, by cmpxchg */
+	/* Locking: dev->queues->lock */
+	struct list_head queues;	/* struct kfd_queue.link */
+	unsigned int nqueues;
+	unsigned int quiesced;		/* kfd_queue_quiesce() */
 };
 
 struct kfd_process {
@@ -28,7 +37,7 @@ struct kfd_process {
 	unsigned int files;		/* open files of this mm. Locking: kfd_processes_lock */
 	u64 serial;			/* grows along the list of processes */
 	/*
-	 * xnack_enabled, nqueues, the idr of buffers and what is mapped, the making of the event page, devices[].
+	 * xnack_enabled, the idrs of queues and buffers and what is mapped, the making of the event page, devices[].
 	 * Neither buffer_tree, nor the events, nor svms: each has its own.
 	 */
 	struct mutex lock;
@@ -36,18 +45,26 @@ struct kfd_process {
 	bool xnack_enabled;
 	unsigned int nqueues;		/* SET_XNACK_MODE answers EBUSY while non-zero */
 
+	struct idr queues;		/* queue_id -> struct kfd_queue */
+	struct kfd_process_interrupts interrupts;
 	struct idr buffers;		/* handle -> struct kfd_buffer (kfd_memory.c) */
 	struct rb_root_cached buffer_tree;	/* VA intervals of all buffers, for EADDRINUSE */
 	spinlock_t buffer_tree_lock;	/* innermost: nothing is taken under it */
+	struct kfd_restore restore;
+	u32 pasid;			/* of all its VMs; 0 before ACQUIRE_VM */
 	struct kfd_event_table *events;
 	struct kfd_process_device devices[KFD_MAX_GPUS];
 
 	struct svm_range_list svms;
+	struct svm_faults faults;
 	struct work_struct release_work;
 	struct list_head node;		/* kfd_processes, for debugfs and counts */
 };
 
 int kfd_process_init(void);
+/* A reference of the memory, of somebody who has one; drop it. Context: any. */
+void kfd_process_get(struct kfd_process *p);
+void kfd_process_put(struct kfd_process *p);
 void kfd_process_fini(void);
 /*
  * fn for every live process under the list lock, a mutex that every open and close takes: fn must not wait for an

@@ -65,7 +65,7 @@ void kfd_queue_resume(struct kfd_process *p, struct kfd_dev *dev);
 /* Does @p have queues on @dev that the device may run? Only a hint. No lock. */
 bool kfd_queue_any(struct kfd_process *p, struct kfd_dev *dev);
 
-/* ---- kfd_queue.c for the rest of the room ---- */
+/* ---- kfd_queue.c for kfd_queue_ioctl.c and kfd_interrupt.c ---- */
 
 /*
  * Enter a queue that has its MQD, and let it run if it may. 0; -ENOMEM: no number left; -ENODEV: the device is dead.
@@ -96,6 +96,8 @@ bool kfd_queue_collect_errors(struct kfd_process *p, struct kfd_dev *dev);
  */
 void kfd_queues_check_generation(struct kfd_dev *dev);
 
+/* The memory of a queue that the device does not know (any more). */
+void kfd_queue_free(struct kfd_queue *q);
 /* Teardown: no ioctl of the process runs. No queue touches memory when it returns. */
 void kfd_queue_fini(struct kfd_process *p);
 

@@ -14,6 +14,9 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "kfd_doorbell.h"
+#include "kfd_interrupt.h"
+#include "kfd_queue.h"
 #include "kfd_ring.h"
 #include "kfd_trace.h"
 
@@ -93,6 +96,7 @@ static bool resume_generation(struct kfd_rings *rings, u32 generation)
 	rings->control_wptr = control;
 	rings->copy_wptr = copy;
 	rings->ih_rptr = READ_ONCE(rings->device->ih_wptr);
+	rings->ih_dropped = READ_ONCE(rings->device->ih_dropped);
 	WRITE_ONCE(rings->driver->ih_rptr, rings->ih_rptr);
 	return true;
 }
@@ -111,6 +115,7 @@ static void adopt_generation(struct kfd_rings *rings, u32 generation)
 		rings->control_wptr = 0;
 		rings->copy_wptr = 0;
 		rings->ih_rptr = 0;
+		rings->ih_dropped = 0;
 		WRITE_ONCE(rings->driver->reset_request, 0);
 		WRITE_ONCE(rings->driver->control_wptr, 0);
 		WRITE_ONCE(rings->driver->copy_wptr, 0);
@@ -155,6 +160,8 @@ void kfd_ring_sync(struct kfd_rings *rings)
 
 	if (now != old)
 		trace_kfdlab_generation(rings->dev->gpu_id, old, now);
+	if (now != old && old)
+		queue_work(system_unbound_wq, &rings->generation_work);
 	wake_up_all(&rings->control_wait);
 	wake_up_all(&rings->copy_wait);
 }
@@ -313,6 +320,30 @@ int kfd_ring_tlb_invalidate(struct kfd_dev *dev, u32 vmid, u64 first_page, u64 n
 	return kfd_ring_control(dev, KFDLAB_CONTROL_TLB_INVALIDATE, vmid, args);
 }
 
+int kfd_ring_wait_adopted(struct kfd_dev *dev, unsigned int ms)
+{
+	struct kfd_rings *rings = dev->rings;
+	unsigned long deadline = jiffies + msecs_to_jiffies(ms);
+
+	for (;;) {
+		if (kfd_ring_adopted(dev))
+			return 0;
+		if (time_after_eq(jiffies, deadline))
+			return -ENODEV;
+		if (wait_event_killable_timeout(rings->control_wait, serving_generation(rings), RECHECK) < 0)
+			return -EINTR;
+	}
+}
+
+int kfd_ring_clock(struct kfd_dev *dev, u64 *clock)
+{
+	int ret = kfd_ring_control(dev, KFDLAB_CONTROL_CLOCK, 0, NULL);
+
+	if (!ret)
+		*clock = READ_ONCE(dev->rings->device->clock_counter);
+	return ret;
+}
+
 u32 kfd_ring_adopted(struct kfd_dev *dev)
 {
 	kfd_ring_sync(dev->rings);
@@ -331,38 +362,48 @@ void kfd_ring_publish_copy(struct kfd_rings *rings)
 
 /* ---- interrupts ---- */
 
-static void ih_sdma_trap(struct kfd_rings *rings, const struct ih_entry *entry)
-{
-	wake_up_all(&rings->copy_wait);
-}
-
-/* Handlers run in hard irq under ih_lock. */
-static const struct {
-	u32 client, source;
-	void (*handle)(struct kfd_rings *rings, const struct ih_entry *entry);
-} ih_handlers[] = {
-	{ IH_CLIENT_SDMA0, IH_SOURCE_SDMA_TRAP, ih_sdma_trap },
-};
-
+/* Context: hard irq, ih_lock held. */
 static void ih_dispatch(struct kfd_rings *rings, const struct ih_entry *entry)
 {
-	u32 client = entry->source & 0xff, source = entry->source >> 8 & 0xff;
-	unsigned int i;
+	/* The copy ring is the driver's own, so it has no PASID. */
+	if ((entry->source & 0xffff) == ih_source(IH_CLIENT_SDMA0, IH_SOURCE_SDMA_TRAP, 0, 0) &&
+	    !(entry->pasid & 0xffff))
+		wake_up_all(&rings->copy_wait);
+	else
+		kfd_interrupt_entry(rings->dev, entry);
+}
 
-	for (i = 0; i < ARRAY_SIZE(ih_handlers); i++) {
-		if (ih_handlers[i].client == client && ih_handlers[i].source == source) {
-			ih_handlers[i].handle(rings, entry);
-			return;
-		}
-	}
-	dev_dbg_ratelimited(&rings->dev->pdev->dev, "interrupt entry of client %u, source %u\n",
-			    client, source);
+/*
+ * The device leaves out entries while the ring is full. It can have been so since the last time only if by now a
+ * ring's worth has been written behind the pointer that it knew; duplicates, which count as well, come at any time.
+ */
+static void ih_look_for_drops(struct kfd_rings *rings, u64 known_rptr)
+{
+	u64 dropped;
+
+	smp_mb();	/* the pointer is published */
+	if (READ_ONCE(rings->device->ih_wptr) - known_rptr < KFDLAB_IH_RING_SIZE)
+		return;
+	dropped = READ_ONCE(rings->device->ih_dropped);
+	if (dropped != rings->ih_dropped)
+		queue_work(system_highpri_wq, &rings->dropped_work);
+	rings->ih_dropped = dropped;
+}
+
+static void dropped_work(struct work_struct *work)
+{
+	kfd_interrupt_dropped(container_of(work, struct kfd_rings, dropped_work)->dev);
+}
+
+static void generation_work(struct work_struct *work)
+{
+	kfd_queues_check_generation(container_of(work, struct kfd_rings, generation_work)->dev);
 }
 
 static irqreturn_t ih_irq(int irq, void *arg)
 {
 	struct kfd_rings *rings = arg;
-	u64 wptr, pending;
+	u64 wptr, pending, known;
 
 	spin_lock(&rings->ih_lock);
 	wptr = smp_load_acquire(&rings->device->ih_wptr);
@@ -372,7 +413,8 @@ static irqreturn_t ih_irq(int irq, void *arg)
 	 */
 	if (!rings->generation || serving_generation(rings) != rings->generation)
 		goto out;
-	pending = wptr - rings->ih_rptr;
+	known = rings->ih_rptr;
+	pending = wptr - known;
 	if (pending > KFDLAB_IH_RING_SIZE || pending % sizeof(struct ih_entry)) {
 		request_reset(rings, rings->generation, "IH write pointer out of range");
 		goto out;
@@ -385,6 +427,7 @@ static irqreturn_t ih_irq(int irq, void *arg)
 		rings->ih_rptr += sizeof(entry);
 	}
 	smp_store_release(&rings->driver->ih_rptr, wptr);
+	ih_look_for_drops(rings, known);
 	/* A copy ring that stopped raises this vector without an entry. */
 	if (READ_ONCE(rings->device->copy_error))
 		wake_up_all(&rings->copy_wait);
@@ -407,6 +450,14 @@ static irqreturn_t state_irq(int irq, void *arg)
 	return IRQ_HANDLED;
 }
 
+static irqreturn_t idle_irq(int irq, void *arg)
+{
+	struct kfd_rings *rings = arg;
+
+	kfd_doorbell_idle(rings->dev);
+	return IRQ_HANDLED;
+}
+
 static int request_irqs(struct kfd_rings *rings)
 {
 	struct pci_dev *pdev = rings->dev->pdev;
@@ -424,8 +475,13 @@ static int request_irqs(struct kfd_rings *rings)
 	ret = pci_request_irq(pdev, KFDLAB_IRQ_STATE, NULL, state_irq, rings, "kfdlab-state");
 	if (ret)
 		goto err_control;
+	ret = pci_request_irq(pdev, KFDLAB_IRQ_QUEUE_IDLE, idle_irq, NULL, rings, "kfdlab-idle");
+	if (ret)
+		goto err_state;
 	return 0;
 
+err_state:
+	pci_free_irq(pdev, KFDLAB_IRQ_STATE, rings);
 err_control:
 	pci_free_irq(pdev, KFDLAB_IRQ_CONTROL, rings);
 err_ih:
@@ -457,14 +513,17 @@ int kfd_ring_init(struct kfd_dev *dev)
 	spin_lock_init(&rings->reset_lock);
 	init_waitqueue_head(&rings->control_wait);
 	init_waitqueue_head(&rings->copy_wait);
+	INIT_WORK(&rings->dropped_work, dropped_work);
+	INIT_WORK(&rings->generation_work, generation_work);
 
+	/* Interrupts use it. */
+	dev->rings = rings;
 	ret = kfd_submit_init(rings);
 	if (ret)
 		goto err_free;
 	ret = request_irqs(rings);
 	if (ret)
 		goto err_submit;
-	dev->rings = rings;
 	/* Not only when a generation is adopted: another GPU's ring may copy from here before that. */
 	WRITE_ONCE(rings->driver->bar_base, dev->bar_base);
 	kfd_ring_sync(rings);
@@ -473,6 +532,7 @@ int kfd_ring_init(struct kfd_dev *dev)
 err_submit:
 	kfd_submit_fini(rings);
 err_free:
+	dev->rings = NULL;
 	kfree(rings);
 	return ret;
 }
@@ -486,10 +546,13 @@ void kfd_ring_fini(struct kfd_dev *dev)
 	struct pci_dev *pdev = dev->pdev;
 
 	kfd_submit_fini(dev->rings);
+	pci_free_irq(pdev, KFDLAB_IRQ_QUEUE_IDLE, dev->rings);
 	pci_free_irq(pdev, KFDLAB_IRQ_STATE, dev->rings);
 	pci_free_irq(pdev, KFDLAB_IRQ_CONTROL, dev->rings);
 	pci_free_irq(pdev, KFDLAB_IRQ_IH, dev->rings);
 	pci_free_irq_vectors(pdev);
+	cancel_work_sync(&dev->rings->dropped_work);
+	cancel_work_sync(&dev->rings->generation_work);
 	kfree(dev->rings);
 	dev->rings = NULL;
 }

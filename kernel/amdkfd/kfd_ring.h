@@ -46,6 +46,9 @@ struct kfd_rings {
 
 	spinlock_t ih_lock;		/* taken in hard irq */
 	u64 ih_rptr;			/* bytes */
+	u64 ih_dropped;			/* the device's, when the ring was last emptied */
+	struct work_struct dropped_work;
+	struct work_struct generation_work;	/* queues of an earlier generation are lost */
 
 	wait_queue_head_t control_wait;
 	wait_queue_head_t copy_wait;

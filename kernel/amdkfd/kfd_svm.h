@@ -30,11 +30,20 @@ struct svm_range_list {
 	struct rb_root_cached tree;
 	unsigned long count, npages;	/* ranges in the tree, and the pages they cover */
 	struct work_struct deferred_work;	/* splits and removals that the notifier queued */
-	spinlock_t deferred_lock;	/* deferred, dying, the ranges' record of unmapped pages */
+	/* deferred, dying, lost, the ranges' record of unmapped pages, what of them is mapped and lost */
+	spinlock_t deferred_lock;
 	struct list_head deferred;
+	struct list_head lost;		/* svm_range.lost: to be mapped on a GPU again */
 	bool dying;			/* fini began: the notifier queues nothing any more */
 	struct svm_account *account;
 };
+
+/*
+ * svm_map.c. Is any range on the list of what is to be mapped on a GPU again? Map all that is: 0: done, or left for
+ * later; else why not. Locking: p->restore.run held.
+ */
+bool svm_any_lost(struct svm_range_list *svms);
+int svm_restore(struct svm_range_list *svms);
 
 int svm_range_list_init(struct kfd_process *p);
 /*

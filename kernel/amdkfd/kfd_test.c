@@ -22,8 +22,8 @@
 #include "uapi/kfdlab_test.h"
 
 #define PAGES_MAX	65536u
-/* No table of ours uses it: VMIDs go to 15. */
-#define PING_VMID	15u
+/* Nobody's: processes have the others. */
+#define PING_VMID	0u
 #define RESERVATIONS_MAX	16
 
 struct test_file {
@@ -310,6 +310,8 @@ static long kfd_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		return test_reserve(filp->private_data, argp);
 	case KFDLAB_TEST_HOLD:
 		return kfd_test_hold(argp);
+	case KFDLAB_TEST_TRANSLATE:
+		return kfd_test_translate(argp);
 	}
 	return -ENOTTY;
 }

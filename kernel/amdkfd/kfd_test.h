@@ -6,4 +6,7 @@
 /* kfd_test_hold.c: KFDLAB_TEST_HOLD */
 long kfd_test_hold(void __user *argp);
 
+/* kfd_test_translate.c: KFDLAB_TEST_TRANSLATE */
+long kfd_test_translate(void __user *argp);
+
 #endif

@@ -49,6 +49,23 @@ TRACE_EVENT(kfdlab_migrate,
 		  __entry->addr, __entry->pages, __entry->failed, __entry->bytes)
 );
 
+/* A process is told that something of it has ended on a GPU. va: of a fault, page aligned; else 0. */
+TRACE_EVENT(kfdlab_exception,
+	TP_PROTO(u32 gpu_id, const char *what, u64 va),
+	TP_ARGS(gpu_id, what, va),
+	TP_STRUCT__entry(
+		__field(u32, gpu_id)
+		__array(char, what, 24)
+		__field(u64, va)
+	),
+	TP_fast_assign(
+		__entry->gpu_id = gpu_id;
+		strscpy(__entry->what, what, sizeof(__entry->what));
+		__entry->va = va;
+	),
+	TP_printk("gpu_id=0x%x what=%s va=0x%llx", __entry->gpu_id, __entry->what, __entry->va)
+);
+
 /* A block's or a GPU's eviction is over. */
 TRACE_EVENT(kfdlab_evict,
 	TP_PROTO(u32 gpu_id, unsigned long first_page, unsigned long moved, unsigned long stayed),

@@ -30,6 +30,8 @@ struct kfd_vm_table;
 #define KFD_VM_BLOCK_TABLES	3
 /* Tables of one address space (256 MiB), so that sparse mappings cannot take the machine's memory. */
 #define KFD_VM_MAX_TABLES	(1u << 16)
+/* Pages that may be refused at a time; one more and the last is forgotten, to be found out again. */
+#define KFD_VM_MAX_REFUSED	16
 
 struct kfd_vm {
 	struct kfd_dev *dev;
@@ -37,22 +39,35 @@ struct kfd_vm {
 	u32 vmid;			/* 1 .. KFDLAB_VMID_COUNT - 1, from dev->vms */
 	u32 pasid;			/* the process's */
 
-	struct mutex lock;		/* every entry; tables, ntables, unlinked */
+	struct mutex lock;		/* every entry and table, refused */
 	struct kfd_vm_table *root;
-	struct list_head tables;	/* all that are linked */
-	struct list_head unlinked;	/* reachable no more; freed by the next kfd_vm_flush() of everything */
-	unsigned int ntables;
-	u64 noretry[16];		/* pages with a no-retry entry; 0: free */
+	atomic_t ntables;		/* those in reserve too */
+	u64 refused[KFD_VM_MAX_REFUSED];	/* pages with a no-retry entry */
+	unsigned int nrefused;
 
 	/* What SET_VMID tells besides. Locking: dev->vms->lock */
+	bool detached;			/* nothing; kfd_vm_detach() */
 	u64 tba, tma;
 	bool retry;
+};
+
+/* Memory of the tables of one GPU. */
+struct kfd_vm_pool {
+	struct mutex lock;
+	struct list_head chunks;
+	u64 vram_bytes;
+	atomic_long_t ram_pages;
 };
 
 /* ---- kfd_vm.c: life ---- */
 
 /* The GPU's VMs: VMIDs and who has them. Made before and freed after everything that uses them. */
-struct kfd_vms;
+struct kfd_vms {
+	struct mutex lock;		/* vm[], and what SET_VMID tells of each */
+	struct kfd_vm *vm[KFDLAB_VMID_COUNT];
+	struct kfd_vm_pool pool;
+};
+
 int kfd_vms_init(struct kfd_dev *dev);
 void kfd_vms_fini(struct kfd_dev *dev);
 
@@ -61,7 +76,11 @@ void kfd_vms_fini(struct kfd_dev *dev);
  * device is no error, the next one is told by kfd_vm_replay(). Locking: p->lock held. Context: may sleep.
  */
 int kfd_vm_create(struct kfd_process *p, struct kfd_dev *dev);
-/* Take all VMs of a process away, and its PASID. Context: teardown, after every queue, range and buffer. */
+/*
+ * Teardown, behind the process's queues: the device uses nothing of its VMs any more, so what is unmapped from here on
+ * needs no TLB invalidation. Then, behind its ranges and buffers: take them away, and its PASID.
+ */
+void kfd_vm_detach(struct kfd_process *p);
 void kfd_vm_fini(struct kfd_process *p);
 /*
  * The VM of a process on a GPU, NULL before ACQUIRE_VM. Once it is there it stays until teardown. No lock; pairs with
@@ -95,12 +114,32 @@ void kfd_vm_flush(struct kfd_vm *vm, u64 first, u64 npages);
 
 /* ---- kfd_vm_table.c ---- */
 
-/* Tables in reserve, so that kfd_vm_set_block() cannot fail. Zero-initialised is empty. */
+/* One table, of level PTB to PDB2. Only the VM's files look inside. */
+struct kfd_vm_table {
+	u64 *entries;			/* as the device sees them; WRITE_ONCE() */
+	u64 pde;			/* that leads here */
+	struct kfd_vm_table **child;	/* by index, linked or kept for later; NULL for a PTB */
+	struct kfd_vm_chunk *chunk;	/* VRAM it is in, NULL: RAM */
+	unsigned int used;		/* entries that are not 0 */
+};
+
+void kfd_vm_pool_init(struct kfd_vm_pool *pool);
+void kfd_vm_pool_fini(struct kfd_vm_pool *pool);
+
+/* An empty table. In VRAM if there is some free, up to a share of it, else in RAM charged to current. -ENOSPC, -ENOMEM. */
+struct kfd_vm_table *kfd_vm_table_alloc(struct kfd_vm *vm, unsigned int level);
+/* Only the table, not its children. The device reaches it no more. */
+void kfd_vm_table_free(struct kfd_vm *vm, struct kfd_vm_table *table);
+
+/* Tables in reserve, by level, so that kfd_vm_set_block() cannot fail. Zero-initialised is empty. */
 struct kfd_vm_stock {
 	struct kfd_vm_table *tables[KFD_VM_BLOCK_TABLES];
 };
 
-/* Fill up; -ENOMEM, also for a VM with KFD_VM_MAX_TABLES. Context: may sleep and reclaim; vm->lock not held. */
+/*
+ * Fill up. -ENOMEM; -ENOSPC: the VM has KFD_VM_MAX_TABLES, which does not change by itself. Context: may sleep and
+ * reclaim; vm->lock not held.
+ */
 int kfd_vm_stock_fill(struct kfd_vm *vm, struct kfd_vm_stock *stock);
 void kfd_vm_stock_drop(struct kfd_vm *vm, struct kfd_vm_stock *stock);
 
@@ -124,19 +163,18 @@ void kfd_vm_set_block(struct kfd_vm *vm, struct kfd_vm_stock *stock, u64 page, u
 bool kfd_vm_clear(struct kfd_vm *vm, u64 *first, u64 *last);
 /* As kfd_vm_clear() if @page is mapped by an entry of PDB0, else false. Locking: vm->lock held. */
 bool kfd_vm_clear_huge(struct kfd_vm *vm, u64 page, u64 *first, u64 *last);
+/* Free the empty tables that map nothing but pages in [first, last]; waits for the TLB. Takes vm->lock. */
+void kfd_vm_prune(struct kfd_vm *vm, u64 first, u64 last);
 /* The leaf that maps @page and its level; 0: nothing is there. Locking: vm->lock held. */
 u64 kfd_vm_lookup(struct kfd_vm *vm, u64 page, unsigned int *level);
-/* Answer a retry fault at @page with "no", until something is mapped there or kfd_vm_forgive(). Takes vm->lock. */
-void kfd_vm_refuse(struct kfd_vm *vm, u64 page);
+/* Can the GPU read, or with @write write, @page? Takes vm->lock. */
+bool kfd_vm_is_mapped(struct kfd_vm *vm, u64 page, bool write);
+/*
+ * Answer a retry fault at @page with "no", unless it has come to be mapped (for writing, if @write); until something is
+ * mapped there or kfd_vm_forgive(). Takes vm->lock.
+ */
+void kfd_vm_refuse(struct kfd_vm *vm, u64 page, bool write);
 /* Take all refusals back: a queue is created, so the process goes on after its fault. Takes vm->lock. */
 void kfd_vm_forgive(struct kfd_vm *vm);
-
-/* ---- svm_fault.c ---- */
-
-/*
- * A VM_FAULT entry with IH_FAULT_RETRY. Duplicates of what is queued already are left out; when there are too many
- * the entry is dropped, since the device reports it again. Context: any, hard irq included.
- */
-void svm_fault_queue(struct kfd_dev *dev, const struct ih_entry *entry);
 
 #endif

@@ -13,6 +13,7 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
+#include "kfd_restore.h"
 #include "svm_range.h"
 
 /* Bits 0..7 of both kernels' uAPI; EXT_COHERENT is not in the header of 6.1. */
@@ -189,6 +190,26 @@ static int svm_set_check_limits(struct svm_range_list *svms, const struct svm_se
 	return 0;
 }
 
+/* Does the change say who may access the memory, or how? */
+static bool svm_changes_mapping(const struct svm_change *change)
+{
+	const u32 how = KFD_IOCTL_SVM_FLAG_GPU_RO | KFD_IOCTL_SVM_FLAG_GPU_EXEC | KFD_IOCTL_SVM_FLAG_COHERENT;
+	u32 touched = (~change->access.keep | change->access.set) |
+		      (~change->access_in_place.keep | change->access_in_place.set);
+
+	return touched || (~change->flags.keep | change->flags.set) & how;
+}
+
+/* What ranges became is told to the GPUs. Locking: mmap_lock, svms->lock. */
+static void svm_set_mapping(struct svm_range_list *svms, unsigned long start, unsigned long last,
+			    const struct svm_change *change)
+{
+	svm_map_split(svms, start);
+	svm_map_split(svms, last + 1);
+	if (svm_changes_mapping(change))
+		svm_map_changed(svms, start, last);
+}
+
 /* Locking: mmap_lock for writing, svms->lock. */
 static int svm_set_commit(struct svm_range_list *svms, unsigned long start, unsigned long last,
 			  const struct svm_change *change)
@@ -240,9 +261,14 @@ static int svm_set_attr(struct kfd_process *p, unsigned long start, unsigned lon
 	if (!ret)
 		ret = svm_set_commit(&p->svms, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT,
 				     &change);
+	if (!ret)
+		svm_set_mapping(&p->svms, start >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT, &change);
 	svm_unlock_write(&p->svms);
 	if (!ret && mover)
-		svm_prefetch(p, mover, start, end, change.prefetch_loc);
+		svm_migrate(p, mover, start, end, change.prefetch_loc, KFD_MIGRATE_TRIGGER_PREFETCH);
+	/* The attributes are set. What could not be mapped now is tried again. */
+	if (!ret)
+		kfd_restore_now(p);
 out:
 	svm_mover_destroy(mover);
 	return ret;

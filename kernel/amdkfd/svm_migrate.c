@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prefetch: the pages of an interval of the caller's address space move to VRAM, to RAM, or between
+ * Prefetch, and faults of a GPU: the pages of an interval of the caller's address space move to VRAM, to RAM, or between
  * GPUs, from one GPU's VRAM straight into the other's. One pass over the interval per place that
  * pages come from: collection selects RAM or the pages of one owner, and what belongs to a third
  * GPU, or to another driver, is neither taken nor counted.
@@ -49,6 +49,7 @@ struct svm_mover {
 	struct kfd_process *process;
 	struct kfd_smi_migration event;	/* of the stretch that is on its way */
 	bool told;			/* its start */
+	bool moved;			/* any page, so far */
 	struct svm_chunk chunks[2];
 };
 
@@ -57,6 +58,11 @@ static atomic64_t svm_jobs = ATOMIC64_INIT(0);
 struct svm_mover *svm_mover_create(void)
 {
 	return kvmalloc(sizeof(struct svm_mover), GFP_KERNEL);
+}
+
+bool svm_mover_moved(const struct svm_mover *mover)
+{
+	return mover->moved;
 }
 
 void svm_mover_destroy(struct svm_mover *mover)
@@ -338,6 +344,7 @@ static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chu
 	struct kfd_dev *from = mover->from, *to = mover->to;
 	unsigned long failed = last_attempt ? count.failed : 0;
 
+	mover->moved |= count.moved;
 	if (to)
 		atomic64_add(count.moved, &to->counters.pages_to_vram);
 	else
@@ -469,8 +476,8 @@ static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned lon
 	}
 }
 
-void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start,
-		  unsigned long end, u32 location)
+void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		 u32 location, enum KFD_MIGRATE_TRIGGERS trigger)
 {
 	struct kfd_dev *to = location ? kfd_dev_by_id(location) : NULL;
 	struct mm_struct *mm = svm_mm(&p->svms);
@@ -481,9 +488,10 @@ void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long 
 	mover->event = (struct kfd_smi_migration){
 		.pid = p->tgid,
 		.prefetch_loc = location,
-		.trigger = KFD_MIGRATE_TRIGGER_PREFETCH,
+		.trigger = trigger,
 	};
 	mover->full = false;
+	mover->moved = false;
 	mover->job = atomic64_inc_return(&svm_jobs);
 	for (i = 0; i < KFD_MAX_GPUS; i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);

@@ -3,7 +3,8 @@
  * What the CPU side tells us about a range.
  *
  * The callback runs under locks of mm (the mmap lock for writing, rmap locks) and out of reclaim,
- * so it allocates nothing and takes one leaf spinlock. munmap takes attributes away: the callback
+ * so it allocates nothing. It takes a leaf spinlock and, if a GPU maps the range, what stops queues
+ * and clears entries (docs/locking.md). munmap takes attributes away: the callback
  * notes the pages in the range's bitmap and queues the range; the tree and the notifiers are edited
  * later, with mmap_lock held for writing, by svm_deferred_flush(). That is early enough, since
  * every SET and GET flushes before it looks; the work only makes memory come back without a further
@@ -15,17 +16,16 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "kfd_restore.h"
 #include "kfd_smi.h"
 #include "svm_range.h"
 
-/* munmap, or mremap away from here, of part of the range. */
+/* munmap, or mremap away from here, of [start, last] inside the range. */
 static void svm_note_unmap(struct svm_range *range, unsigned long start, unsigned long last)
 {
 	struct svm_range_list *svms = range->svms;
 
 	lockdep_assert_held(&svms->deferred_lock);
-	start = max(start, range->it.start);
-	last = min(last, range->it.last);
 	bitmap_set(range->unmapped, start - range->it.start, last - start + 1);
 	if (svms->dying)
 		return;
@@ -34,51 +34,56 @@ static void svm_note_unmap(struct svm_range *range, unsigned long start, unsigne
 	queue_work(system_unbound_wq, &svms->deferred_work);
 }
 
-/*
- * GPU translations of the pages must be gone before the callback returns. Today nothing maps SVM
- * ranges on a GPU, so no bit of mapped_to_gpu is ever set; whoever sets one clears page-table
- * entries here before the TLB.
- */
-static void svm_unmap_from_gpus(struct svm_range *range, const struct mmu_notifier_range *event)
+static void svm_tell_unmap(struct svm_range *range, const struct mmu_notifier_range *event, unsigned long gpus,
+			   unsigned long start, unsigned long last)
 {
-	unsigned long start = max(event->start >> PAGE_SHIFT, range->it.start);
-	unsigned long last = min((event->end - 1) >> PAGE_SHIFT, range->it.last);
 	enum KFD_SVM_UNMAP_TRIGGERS why = KFD_SVM_UNMAP_TRIGGER_MMU_NOTIFY;
-	unsigned long gpus = range->mapped_to_gpu;
 	unsigned int i;
 
 	if (event->event == MMU_NOTIFY_UNMAP)
 		why = KFD_SVM_UNMAP_TRIGGER_UNMAP_FROM_CPU;
 	else if (event->event == MMU_NOTIFY_MIGRATE)
 		why = KFD_SVM_UNMAP_TRIGGER_MMU_NOTIFY_MIGRATE;
-	for_each_set_bit(i, &gpus, KFD_MAX_GPUS) {
-		struct kfd_dev *dev = kfd_dev_by_index(i);
-
-		kfd_smi_unmap_from_gpu(svm_process(range->svms)->tgid, dev, start, last - start + 1, why);
-		kfd_ring_tlb_invalidate(dev, 0, start, last - start + 1);
-	}
+	for_each_set_bit(i, &gpus, KFD_MAX_GPUS)
+		kfd_smi_unmap_from_gpu(svm_process(range->svms)->tgid, kfd_dev_by_index(i), start, last - start + 1,
+				       why);
 }
 
+/* GPU translations of the pages are gone before this returns. */
 static bool svm_invalidate(struct mmu_interval_notifier *notifier,
 			   const struct mmu_notifier_range *event, unsigned long sequence)
 {
 	struct svm_range *range = container_of(notifier, struct svm_range, notifier);
+	struct kfd_process *p = svm_process(range->svms);
+	unsigned long start = max(event->start >> PAGE_SHIFT, range->it.start);
+	unsigned long last = min((event->end - 1) >> PAGE_SHIFT, range->it.last);
+	u32 gpus;
 
-	if (event->event == MMU_NOTIFY_RELEASE)
-		return true;
+	spin_lock(&range->svms->deferred_lock);
+	gpus = range->mapped_to_gpu;
 	/*
 	 * The OOM reaper may not wait for a device. Nothing was touched yet, so it can ask again.
 	 */
-	if (range->mapped_to_gpu && !mmu_notifier_range_blockable(event))
+	if (gpus && !mmu_notifier_range_blockable(event)) {
+		spin_unlock(&range->svms->deferred_lock);
 		return false;
-
-	spin_lock(&range->svms->deferred_lock);
+	}
 	mmu_interval_set_seq(notifier, sequence);
 	if (event->event == MMU_NOTIFY_UNMAP)
-		svm_note_unmap(range, event->start >> PAGE_SHIFT, (event->end - 1) >> PAGE_SHIFT);
+		svm_note_unmap(range, start, last);
+	if (gpus && !p->xnack_enabled)
+		svm_range_lose(range, start, last);
+	/* Nobody maps anything before this has ended. */
+	if (start == range->it.start && last == range->it.last)
+		range->mapped_to_gpu = 0;
 	spin_unlock(&range->svms->deferred_lock);
 
-	svm_unmap_from_gpus(range, event);
+	if (!gpus)
+		return true;
+	svm_tell_unmap(range, event, gpus, start, last);
+	if (!p->xnack_enabled)
+		kfd_restore_stop(p, gpus);
+	svm_unmap_pages(range->svms, gpus, start, last);
 	return true;
 }
 

@@ -44,6 +44,7 @@ static struct svm_range *svm_range_create(struct svm_range_list *svms,
 	range->attrs = piece->attrs;
 	range->svms = svms;
 	INIT_LIST_HEAD(&range->deferred);
+	INIT_LIST_HEAD(&range->lost);
 	ret = mmu_interval_notifier_insert_locked(&range->notifier, svm_mm(svms),
 						  piece->start << PAGE_SHIFT, npages << PAGE_SHIFT,
 						  &svm_notifier_ops);
@@ -60,6 +61,7 @@ static void svm_range_destroy(struct svm_range *range)
 	mmu_interval_notifier_remove(&range->notifier);
 	spin_lock(&range->svms->deferred_lock);
 	list_del_init(&range->deferred);
+	list_del_init(&range->lost);
 	spin_unlock(&range->svms->deferred_lock);
 	svm_range_free(range);
 }
@@ -96,6 +98,25 @@ static int svm_make_missing(struct svm_range_list *svms, struct svm_range **rang
 		if (made[i])
 			mmu_interval_read_begin(&made[i]->notifier);
 	return 0;
+}
+
+/*
+ * What is mapped on GPUs passes to the new ranges before the old ones go: an event in between reaches both. Those are
+ * in address order and do not overlap, so each is looked at once or twice.
+ */
+static void svm_hand_over(struct svm_range **ranges, unsigned long nranges, struct svm_range **made,
+			  unsigned long nmade)
+{
+	unsigned long i, old = 0, at;
+
+	for (i = 0; i < nmade; i++) {
+		if (!made[i])
+			continue;
+		while (old < nranges && ranges[old]->it.last < made[i]->it.start)
+			old++;
+		for (at = old; at < nranges && ranges[at]->it.start <= made[i]->it.last; at++)
+			svm_range_inherit(made[i], ranges[at]);
+	}
 }
 
 static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **ranges,
@@ -140,6 +161,7 @@ int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
 		goto out;
 	}
 
+	svm_hand_over(ranges, nranges, made, made ? npieces : 0);
 	svm_drop_unmatched(svms, ranges, nranges, pieces, npieces);
 	for (i = 0; i < npieces; i++) {
 		if (!made[i])
@@ -262,6 +284,7 @@ int svm_range_list_init(struct kfd_process *p)
 	INIT_WORK(&svms->deferred_work, svm_deferred_work);
 	spin_lock_init(&svms->deferred_lock);
 	INIT_LIST_HEAD(&svms->deferred);
+	INIT_LIST_HEAD(&svms->lost);
 	svms->dying = false;
 	return 0;
 }

@@ -26,10 +26,12 @@ struct svm_range {
 	unsigned long *unmapped;		/* bitmap, bit 0 is it.start */
 
 	/*
-	 * GPUs with a page-table entry for the range. Locking: written with the notifier's sequence
-	 * checked.
+	 * GPUs that may have a page-table entry for the range, and what of it is to be mapped again (svm_map.c).
+	 * Locking: svms->deferred_lock
 	 */
 	u32 mapped_to_gpu;
+	struct list_head lost;			/* on svms->lost while there is anything */
+	unsigned long lost_first, lost_last;
 };
 
 /*
@@ -90,20 +92,47 @@ bool svm_deferred_pending(struct svm_range_list *svms);
 /* Is a page of [start, last] within @range still mapped as far as the notifier knows? */
 bool svm_range_covers(struct svm_range *range, unsigned long start, unsigned long last);
 
+/* svm_map.c */
+
+struct kfd_vm;
+struct kfd_vm_work;
+u64 svm_range_pte_flags(const struct svm_range *range);
+/* Note [start, last] of the range, and what shares huge entries with it, as lost. Locking: svms->deferred_lock. */
+void svm_range_lose(struct svm_range *range, unsigned long start, unsigned long last);
+/* Clear entries and wait for the TLB. Context: notifiers too; allocates nothing. */
+void svm_unmap_pages(struct svm_range_list *svms, u32 gpus, unsigned long start, unsigned long last);
+/*
+ * Map [start, last] of the range where the pages are now. Errors of kfd_vm_map_user(). Locking: mmap_lock for reading,
+ * svms->lock.
+ */
+int svm_range_map(struct svm_range *range, struct kfd_vm *vm, unsigned long start, unsigned long last,
+		  bool for_write, struct kfd_vm_work *work);
+/* A range begins or ends at @page from now on: no huge entry crosses that. Locking: mmap_lock, svms->lock. */
+void svm_map_split(struct svm_range_list *svms, unsigned long page);
+/*
+ * Who may access [start, last] and how has changed: entries go, and with XNACK off what is to be mapped is noted for
+ * kfd_restore_now(). Locking: mmap_lock, svms->lock.
+ */
+void svm_map_changed(struct svm_range_list *svms, unsigned long start, unsigned long last);
+/* @range takes over from @old, which mm still calls, what they share. Locking: svms->lock. */
+void svm_range_inherit(struct svm_range *range, struct svm_range *old);
+
 /* svm_migrate.c */
 
 struct svm_mover;
 /* Memory for one prefetch; NULL: none. */
 struct svm_mover *svm_mover_create(void);
 void svm_mover_destroy(struct svm_mover *mover);
+/* Did any page really move in svm_migrate()? */
+bool svm_mover_moved(const struct svm_mover *mover);
 /*
  * Move the pages of [start, end) (bytes) of the calling process to @location: 0 for RAM, else a
  * gpu_id that exists. Best effort, counted: pages that somebody holds, special mappings, full VRAM
  * or a fatal signal leave pages where they are. Locking: takes mmap_lock for reading, in pieces; no
  * other lock of the process may be held.
  */
-void svm_prefetch(struct kfd_process *p, struct svm_mover *mover, unsigned long start,
-		  unsigned long end, u32 location);
+void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		 u32 location, enum KFD_MIGRATE_TRIGGERS trigger);
 
 /* svm_evict.c */
 

@@ -27,6 +27,8 @@ class Evict : public SvmTest {
     if (IsSkipped() || HasFatalFailure()) {
       return;
     }
+    // First: page tables are in VRAM too.
+    ASSERT_NO_FATAL_FAILURE(acquire());
     leave(kLeft);
   }
 
@@ -39,7 +41,7 @@ class Evict : public SvmTest {
     start_ = counters();
   }
 
-  // Tie this process to the render node: needed for buffers.
+  // Tie this process to the render node.
   void acquire() {
     const std::string path = "/dev/dri/renderD" + std::to_string(node_properties(1)["drm_render_minor"]);
     render_.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));

@@ -15,14 +15,6 @@ class EvictOrder : public Evict {
  protected:
   static constexpr std::size_t kHalf = kLeft / 2;
 
-  void SetUp() override {
-    Evict::SetUp();
-    if (IsSkipped() || HasFatalFailure()) {
-      return;
-    }
-    acquire();
-  }
-
   // A KFD buffer with a CPU view; freed at the end of its life.
   class VramBuffer {
    public:

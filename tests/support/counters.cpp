@@ -74,6 +74,20 @@ Result<TestDevice::Evicted> TestDevice::evict(std::uint32_t gpu_id) const {
   return Evicted{request.moved, request.stayed};
 }
 
+Result<std::vector<kfdlab_translation>> TestDevice::translate(std::uint32_t gpu_id, std::uint64_t va,
+                                                              std::size_t npages) const {
+  std::vector<kfdlab_translation> translations(npages);
+  kfdlab_test_translate request{};
+  request.gpu_id = gpu_id;
+  request.va = va;
+  request.npages = npages;
+  request.translations = reinterpret_cast<std::uintptr_t>(translations.data());
+  if (const int error = raw(KFDLAB_TEST_TRANSLATE, &request)) {
+    return errno_error("KFDLAB_TEST_TRANSLATE", error);
+  }
+  return translations;
+}
+
 int TestDevice::reserve(std::uint32_t gpu_id, std::uint64_t bytes) const {
   kfdlab_test_reserve request{};
   request.gpu_id = gpu_id;

@@ -33,6 +33,10 @@ class TestDevice {
   // Evict every SVM page of the GPU, of all processes.
   [[nodiscard]] Result<Evicted> evict(std::uint32_t gpu_id) const;
 
+  // What the page tables of this process on the GPU say about each page.
+  [[nodiscard]] Result<std::vector<kfdlab_translation>> translate(std::uint32_t gpu_id, std::uint64_t va,
+                                                                  std::size_t npages) const;
+
   // Take free VRAM away until this object goes: what is left fills quickly. errno.
   [[nodiscard]] int reserve(std::uint32_t gpu_id, std::uint64_t bytes) const;
 
