@@ -17,10 +17,10 @@
 namespace kfdlab::stress {
 namespace {
 
-// As long as a page stays in VRAM when nobody holds it, so that many an eviction meets a held one; all together hold less
-// than half of VRAM.
+// As long as a page stays in VRAM when nobody holds it, so that many an eviction meets a held one; all together hold
+// less than half of VRAM.
 constexpr std::size_t kMostHolds = 12;
-constexpr std::size_t kLongestHold = 500;  // operations
+constexpr std::size_t kLongestHold = 500;   // operations
 constexpr std::size_t kMostHeldPages = 16;  // of one hold: what a pipe takes without asking for more
 // A long-term pin may meet an eviction, compaction or a scan that references the page for a moment.
 constexpr std::chrono::seconds kTransientLimit{3};
