@@ -130,7 +130,9 @@ std::unique_ptr<Block> CodeCache::make(Wave& wave, const CodeKey& key) {
   std::size_t word = 0;
   unsigned count = 0;
   std::vector<std::size_t> first_op;
-  while (count < kMaxInstructions && !lowering.ends_block()) {
+  // With VGPR indexing any write of M0 changes what follows: one instruction a block.
+  const unsigned limit = (key.mode & kModeGprIndex) != 0 ? 1 : kMaxInstructions;
+  while (count < limit && !lowering.ends_block()) {
     const std::size_t have = fetch.available(word, kMaxDwords);
     if (have == 0) {
       break;

@@ -28,7 +28,7 @@ class EngineImpl final : public Engine {
     }
   }
   ~EngineImpl() override {
-    kill_if([](const Dispatch&) { return true; });
+    kill_if([](const Running&) { return true; });
     for (const auto& thread : threads_) {
       thread->stop();
     }
@@ -54,19 +54,19 @@ class EngineImpl final : public Engine {
   }
 
  private:
-  using Filter = std::function<bool(const Dispatch&)>;
-  using Pauses = std::map<std::uint32_t, unsigned>;  // how often each is paused; never 0
   struct Running {
     QueueId queue;
     std::uint32_t vmid;
     std::weak_ptr<Grid> grid;
   };
+  using Filter = std::function<bool(const Running&)>;
+  using Pauses = std::map<std::uint32_t, unsigned>;  // how often each is paused; never 0
 
   static Filter by_queue(QueueId queue) {
-    return [queue](const Dispatch& dispatch) { return dispatch.queue == queue; };
+    return [queue](const Running& running) { return running.queue == queue; };
   }
   static Filter by_vmid(std::uint32_t vmid) {
-    return [vmid](const Dispatch& dispatch) { return dispatch.vmid == vmid; };
+    return [vmid](const Running& running) { return running.vmid == vmid; };
   }
   // Grids that match; must be called with the mutex, and the result dropped without it.
   [[nodiscard]] std::vector<std::shared_ptr<Grid>> matching(const Filter& filter) const;
@@ -132,7 +132,11 @@ void EngineImpl::ended(DispatchId id) {
 std::vector<std::shared_ptr<Grid>> EngineImpl::matching(const Filter& filter) const {
   std::vector<std::shared_ptr<Grid>> found;
   for (const auto& [id, running] : running_) {
-    if (std::shared_ptr<Grid> grid = running.grid.lock(); grid != nullptr && filter(grid->dispatch())) {
+    // Only what is kept is locked: this reference may become the last one.
+    if (!filter(running)) {
+      continue;
+    }
+    if (std::shared_ptr<Grid> grid = running.grid.lock(); grid != nullptr) {
       found.push_back(std::move(grid));
     }
   }
