@@ -9,6 +9,7 @@
 
 #include "device/engine/mem_element.h"
 #include "device/engine/mem_plan.h"
+#include "device/engine/mem_tables.h"
 #include "device/engine/micro_op.h"
 
 namespace kfdlab::engine::KFDLAB_ENGINE_ISA {
@@ -159,11 +160,11 @@ KFDLAB_INLINE bool plan_scratch(Wave& wave, const MicroOp& op, const Buffer& buf
 }
 
 // src[0] is there if an offset or index comes from it, with as many registers; the rest is where registers belong.
-inline bool is_buffer_form(const isa::Inst& inst, const isa::Operand* value) {
+inline bool is_buffer_form(const isa::Inst& inst, const isa::Operand& value, unsigned dwords) {
   const unsigned wanted = (inst.offen ? 1u : 0u) + (inst.idxen ? 1u : 0u);
-  const bool address = wanted == 0 || (inst.src[0].is_vector() && inst.src[0].dwords >= wanted);
+  const bool address = wanted == 0 || is_tuple(inst.src[0], wanted);
   const isa::Operand& descriptor = inst.src[2];
-  return inst.encoding == isa::Encoding::Mubuf && address && value->is_vector() && descriptor.is_register() &&
+  return inst.encoding == isa::Encoding::Mubuf && address && is_tuple(value, dwords) && descriptor.is_register() &&
          descriptor.reg + 4u <= isa::kScalarRegisters && !inst.src[3].is_vector() && !inst.lds;
 }
 

@@ -40,7 +40,9 @@ const MicroOp* atomic_buffer(Wave& wave, const MicroOp& op) {
 template <Atomic kOp, typename T>
 bool lower_atomic(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
-  if (!is_buffer_form(inst, &inst.src[1]) || (inst.glc && !inst.dst.is_vector())) {
+  constexpr unsigned kDwords = sizeof(T) / 4;
+  if (!is_buffer_form(inst, inst.src[1], has_extra(kOp) ? 2 * kDwords : kDwords) ||
+      (inst.glc && !is_tuple(inst.dst, kDwords))) {
     return false;
   }
   lowering.emit(atomic_buffer<kOp, T>);

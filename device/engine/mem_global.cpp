@@ -113,19 +113,22 @@ const MicroOp* store_element(Wave& wave, const MicroOp& op) {
   return store_scattered<kE>(kMode, wave, op, lanes);
 }
 
+bool has_saddr(const isa::Inst& inst) { return inst.src[2].is_register() && !inst.src[2].is_vector(); }
+
 // What every form here needs of the decoder: registers where registers belong. Anything else is not lowered.
+template <Element kE>
 bool is_well_formed(const isa::Inst& inst, bool is_store) {
-  const isa::Operand& value = is_store ? inst.src[1] : inst.dst;
-  return inst.src[0].is_vector() && value.is_vector() && !inst.lds;
+  return is_tuple(inst.src[0], has_saddr(inst) ? 1 : 2) && is_tuple(is_store ? inst.src[1] : inst.dst, dwords_of(kE)) &&
+         !inst.lds;
 }
 
 template <Element kE, bool kStore>
 bool lower_global(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
-  if (!is_well_formed(inst, kStore) || inst.encoding != isa::Encoding::Global) {
+  if (inst.encoding != isa::Encoding::Global || !is_well_formed<kE>(inst, kStore)) {
     return false;
   }
-  const bool saddr = inst.src[2].is_register() && !inst.src[2].is_vector();
+  const bool saddr = has_saddr(inst);
   constexpr auto kAny = AddressMode::Global;
   constexpr auto kBased = AddressMode::GlobalSaddr;
   if constexpr (kStore) {
@@ -138,7 +141,8 @@ bool lower_global(Lowering& lowering) {
 
 template <Element kE, bool kStore>
 bool lower_flat(Lowering& lowering) {
-  if (!is_well_formed(lowering.inst(), kStore)) {
+  const isa::Inst& inst = lowering.inst();
+  if (inst.encoding != isa::Encoding::Flat || has_saddr(inst) || !is_well_formed<kE>(inst, kStore)) {
     return false;
   }
   if constexpr (kStore) {

@@ -81,16 +81,21 @@ const MicroOp* atomic_element(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
+bool has_saddr(const isa::Inst& inst) { return inst.src[2].is_register() && !inst.src[2].is_vector(); }
+
 // With GLC the old value is returned, to a register that must be there.
+template <Atomic kOp, typename T>
 bool is_well_formed(const isa::Inst& inst) {
-  return inst.src[0].is_vector() && inst.src[1].is_vector() && (!inst.glc || inst.dst.is_vector());
+  constexpr unsigned kDwords = sizeof(T) / 4;
+  return is_tuple(inst.src[0], has_saddr(inst) ? 1 : 2) &&
+         is_tuple(inst.src[1], has_extra(kOp) ? 2 * kDwords : kDwords) && (!inst.glc || is_tuple(inst.dst, kDwords));
 }
 
 template <Atomic kOp, typename T>
 bool lower_global(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
-  const bool saddr = inst.src[2].is_register() && !inst.src[2].is_vector();
-  if (!is_well_formed(inst)) {
+  const bool saddr = has_saddr(inst);
+  if (inst.encoding != isa::Encoding::Global || !is_well_formed<kOp, T>(inst)) {
     return false;
   }
   set_mode(lowering.emit(atomic_element<kOp, T>), saddr ? AddressMode::GlobalSaddr : AddressMode::Global);
@@ -99,7 +104,8 @@ bool lower_global(Lowering& lowering) {
 
 template <Atomic kOp, typename T>
 bool lower_flat(Lowering& lowering) {
-  if (!is_well_formed(lowering.inst())) {
+  const isa::Inst& inst = lowering.inst();
+  if (inst.encoding != isa::Encoding::Flat || has_saddr(inst) || !is_well_formed<kOp, T>(inst)) {
     return false;
   }
   set_mode(lowering.emit(atomic_element<kOp, T>), AddressMode::Flat);

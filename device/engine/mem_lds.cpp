@@ -131,26 +131,26 @@ const MicroOp* exchange2_lds(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
-bool is_lds_form(const isa::Inst& inst, const isa::Operand& value) {
-  return inst.src[0].is_vector() && value.is_vector() && !inst.gds;
+bool is_lds_form(const isa::Inst& inst, const isa::Operand& value, unsigned dwords) {
+  return inst.src[0].is_vector() && is_tuple(value, dwords) && !inst.gds;
 }
 
-template <Handler kHandler, bool kStore>
+template <Element kE, bool kStore>
 bool lower_one(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
-  if (!is_lds_form(inst, kStore ? inst.src[1] : inst.dst)) {
+  if (!is_lds_form(inst, kStore ? inst.src[1] : inst.dst, dwords_of(kE))) {
     return false;
   }
-  lowering.emit(kHandler);
+  lowering.emit(kStore ? write_lds<kE> : read_lds<kE>);
   return true;
 }
 
 // kScale: bytes that an offset of 1 means.
-template <Handler kHandler, bool kRead, bool kWrite, unsigned kScale>
+template <Element kE, Handler kHandler, bool kRead, bool kWrite, unsigned kScale>
 bool lower_two(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
-  if ((kRead && !is_lds_form(inst, inst.dst)) ||
-      (kWrite && !(is_lds_form(inst, inst.src[1]) && inst.src[2].is_vector()))) {
+  if ((kRead && !is_lds_form(inst, inst.dst, 2 * dwords_of(kE))) ||
+      (kWrite && !(is_lds_form(inst, inst.src[1], dwords_of(kE)) && is_tuple(inst.src[2], dwords_of(kE))))) {
     return false;
   }
   MicroOp& op = lowering.emit(kHandler);
@@ -163,8 +163,8 @@ bool lower_two(Lowering& lowering) {
 
 void add_lds(LowerTable& table) {
   using isa::Op;
-#define KFDLAB_READ(name, element) table.set(Op::ds_read_##name, lower_one<read_lds<Element::element>, false>)
-#define KFDLAB_WRITE(name, element) table.set(Op::ds_write_##name, lower_one<write_lds<Element::element>, true>)
+#define KFDLAB_READ(name, element) table.set(Op::ds_read_##name, lower_one<Element::element, false>)
+#define KFDLAB_WRITE(name, element) table.set(Op::ds_write_##name, lower_one<Element::element, true>)
   KFDLAB_READ(u8, Ubyte);
   KFDLAB_READ(i8, Sbyte);
   KFDLAB_READ(u16, Ushort);
@@ -189,13 +189,17 @@ void add_lds(LowerTable& table) {
   KFDLAB_WRITE(b128, B128);
 #undef KFDLAB_READ
 #undef KFDLAB_WRITE
-#define KFDLAB_TWO(bits, element, bytes)                                                                 \
-  table.set(Op::ds_read2_##bits, lower_two<read2_lds<Element::element>, true, false, bytes>);            \
-  table.set(Op::ds_read2st64_##bits, lower_two<read2_lds<Element::element>, true, false, 64 * bytes>);   \
-  table.set(Op::ds_write2_##bits, lower_two<write2_lds<Element::element>, false, true, bytes>);          \
-  table.set(Op::ds_write2st64_##bits, lower_two<write2_lds<Element::element>, false, true, 64 * bytes>); \
-  table.set(Op::ds_wrxchg2_rtn_##bits, lower_two<exchange2_lds<Element::element>, true, true, bytes>);   \
-  table.set(Op::ds_wrxchg2st64_rtn_##bits, lower_two<exchange2_lds<Element::element>, true, true, 64 * bytes>)
+#define KFDLAB_TWO(bits, element, bytes)                                                                          \
+  table.set(Op::ds_read2_##bits, lower_two<Element::element, read2_lds<Element::element>, true, false, bytes>);   \
+  table.set(Op::ds_read2st64_##bits,                                                                              \
+            lower_two<Element::element, read2_lds<Element::element>, true, false, 64 * bytes>);                   \
+  table.set(Op::ds_write2_##bits, lower_two<Element::element, write2_lds<Element::element>, false, true, bytes>); \
+  table.set(Op::ds_write2st64_##bits,                                                                             \
+            lower_two<Element::element, write2_lds<Element::element>, false, true, 64 * bytes>);                  \
+  table.set(Op::ds_wrxchg2_rtn_##bits,                                                                            \
+            lower_two<Element::element, exchange2_lds<Element::element>, true, true, bytes>);                     \
+  table.set(Op::ds_wrxchg2st64_rtn_##bits,                                                                        \
+            lower_two<Element::element, exchange2_lds<Element::element>, true, true, 64 * bytes>)
   KFDLAB_TWO(b32, B32, 4);
   KFDLAB_TWO(b64, B64, 8);
 #undef KFDLAB_TWO

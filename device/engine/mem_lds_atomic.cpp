@@ -43,8 +43,9 @@ const MicroOp* atomic_lds(Wave& wave, const MicroOp& op) {
 template <Atomic kOp, typename T, bool kReturn>
 bool lower_atomic(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
-  if (!inst.src[0].is_vector() || !inst.src[1].is_vector() || (has_extra(kOp) && !inst.src[2].is_vector()) ||
-      (kReturn && !inst.dst.is_vector()) || inst.gds) {
+  constexpr unsigned kDwords = sizeof(T) / 4;
+  if (!inst.src[0].is_vector() || !is_tuple(inst.src[1], kDwords) ||
+      (has_extra(kOp) && !is_tuple(inst.src[2], kDwords)) || (kReturn && !is_tuple(inst.dst, kDwords)) || inst.gds) {
     return false;
   }
   lowering.emit(atomic_lds<kOp, T, kReturn>);

@@ -14,6 +14,11 @@ void add_global_sync(LowerTable& table);  // gws.cpp; needs no vector extension
 
 namespace kfdlab::engine::KFDLAB_ENGINE_ISA {
 
+// A VGPR or AGPR tuple of at least that many registers: what lowering has checked then covers all a handler touches.
+inline bool is_tuple(const isa::Operand& operand, unsigned dwords) {
+  return operand.is_vector() && operand.dwords >= dwords;
+}
+
 void add_global(LowerTable& table);
 void add_global_atomics(LowerTable& table);
 void add_buffer(LowerTable& table);
