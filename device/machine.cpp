@@ -36,7 +36,7 @@ Result<std::vector<Mapping>> map_ram(int fd, const std::vector<RamMapOption>& ma
 
 }  // namespace
 
-Result<std::unique_ptr<Machine>> Machine::create(const Options& options) {
+Result<std::unique_ptr<Machine>> Machine::create(const Options& options, const EngineParts& engine) {
   const Fd ram_fd(options.ram_fd);
   Result<std::vector<Mapping>> mappings = map_ram(ram_fd.get(), options.ram_map);
   if (!mappings.ok()) {
@@ -58,7 +58,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const Options& options) {
     }
     transports[gpu.index] = transport.take();
   }
-  Result<std::unique_ptr<Machine>> machine = create(options.generation, std::move(ram), std::move(transports), no_engine());
+  Result<std::unique_ptr<Machine>> machine = create(options.generation, std::move(ram), std::move(transports), engine);
   if (machine.ok()) {
     machine.value()->ram_mappings_ = mappings.take();
   }

@@ -19,8 +19,8 @@ namespace kfdlab::device {
 
 class Machine {
  public:
-  // Maps what the options name and checks it. Takes ownership of their descriptors.
-  [[nodiscard]] static Result<std::unique_ptr<Machine>> create(const Options& options);
+  // Maps what the options name and checks it. Takes ownership of their descriptors. Kernels run on `engine`.
+  [[nodiscard]] static Result<std::unique_ptr<Machine>> create(const Options& options, const EngineParts& engine);
   // The same over transports and RAM of the caller: GPU i of the VM is transports[i]. Borrows the RAM.
   [[nodiscard]] static Result<std::unique_ptr<Machine>> create(std::uint32_t generation, std::vector<RamSegment> ram,
                                                                std::vector<std::unique_ptr<Transport>> transports,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/fd.h"
+#include "device/engine/dispatch.h"
 #include "device/log.h"
 #include "device/machine.h"
 #include "device/options.h"
@@ -66,7 +67,7 @@ Status serve(const Options& options) {
   if (!parent.ok()) {
     return parent.error();
   }
-  Result<std::unique_ptr<Machine>> machine = Machine::create(options);
+  Result<std::unique_ptr<Machine>> machine = Machine::create(options, {.create = &engine::Engine::create, .prepare_aql = &engine::prepare_aql});
   if (!machine.ok()) {
     return machine.error();
   }

@@ -73,7 +73,7 @@ UserQueue::Act AqlQueue::take() {
   // Producers move the write index first and wait for room afterwards: more than a ring ahead is no mistake.
   std::uint64_t write_index = 0;
   if (!memory().load(descriptor().wptr_va, write_index)) {
-    return Act::Idle;  // no news
+    return unreadable_pointer();
   }
   const std::uint64_t launched = next_index_ - read_index_;
   if (write_index - read_index_ <= launched || launched >= std::min<std::uint64_t>(ring_packets(), kMaxInFlight)) {

@@ -29,7 +29,11 @@ void ControlRing::process(const std::atomic<bool>& stop_requested) {
       invalidate(entry, wptr);
       continue;
     }
-    if (const kfdlab_ring_error error = operations_.execute(entry); error != KFDLAB_RING_OK) {
+    const kfdlab_ring_error error = operations_.execute(entry);
+    if (stop_requested.load(std::memory_order_relaxed)) {
+      return;  // other threads are ending, so that an operation may have been left undone: it does not complete
+    }
+    if (error != KFDLAB_RING_OK) {
       log_guest("cp", "gpu {}: control entry {}: operation {:#x} cannot be done (error {}), the ring stops",
                 bar_.gpu_index(), done_, entry.op, static_cast<unsigned>(error));
       return stop(error);

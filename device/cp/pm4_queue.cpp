@@ -33,12 +33,11 @@ UserQueue::Act Pm4Queue::advance() {
 }
 
 UserQueue::Act Pm4Queue::fetch() {
-  // A word that cannot be read is no news: the doorbell may know more.
   std::uint64_t word = 0;
   const bool readable = memory().load(descriptor().wptr_va, word);
   const std::uint64_t wptr = std::max(readable ? word : rptr_, doorbell());
   if (wptr == rptr_) {
-    return Act::Idle;
+    return readable ? Act::Idle : unreadable_pointer();
   }
   const std::uint64_t available = wptr - rptr_;  // huge for a pointer that went back
   if (available > ring_dwords()) {

@@ -98,6 +98,9 @@ class UserQueue {
   [[nodiscard]] QueueContext& context() { return context_; }
   [[nodiscard]] QueueMemory& memory() { return context_.memory; }
   [[nodiscard]] VmidConfig vmid_config() const { return context_.vmids.get(queue_.vmid); }
+  // What to do when the write pointer cannot be read: with XNACK the driver is asked for its page; without, it is no
+  // news, as long as nothing else says that there are packets.
+  [[nodiscard]] Act unreadable_pointer() const { return vmid_config().retry ? Act::Fault : Act::Idle; }
   // The doorbell's word as user space left it.
   [[nodiscard]] std::uint64_t doorbell() const;
 

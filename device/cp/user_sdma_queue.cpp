@@ -53,11 +53,11 @@ UserQueue::Act UserSdmaQueue::advance() {
 }
 
 bool UserSdmaQueue::write_pointer(std::uint64_t& wptr, Act& act) {
-  // A word that cannot be read is no news: the doorbell may know more.
   std::uint64_t word = 0;
   const bool readable = memory().load(descriptor().wptr_va, word);
   wptr = std::max(readable ? word : rptr_, doorbell());
   if (wptr == rptr_) {
+    act = readable ? Act::Idle : unreadable_pointer();
     return false;
   }
   // The difference is huge for a pointer that went back.

@@ -298,12 +298,18 @@ TEST(SdmaQueue, PacketThatIsNotWholeWaitsForItsRest) {
   EXPECT_EQ(rig.at<std::uint32_t>(Rig::kData), 9u);
 }
 
-TEST(SdmaQueue, UnmappedWritePointerIsNoNews) {
-  Rig rig(KFDLAB_QUEUE_SDMA);
-  rig.emit_packet(trap_packet(2));
-  rig.unmap(Rig::kWptr & ~(kPage - 1));
-  EXPECT_EQ(rig.run(), Act::Idle);
-  EXPECT_EQ(rig.queue().error(), KFDLAB_QUEUE_OK);
+TEST(SdmaQueue, UnmappedWritePointerIsNoNewsOrARetryFault) {
+  for (const bool retry : {false, true}) {
+    Rig rig(KFDLAB_QUEUE_SDMA, 4096, retry);
+    rig.emit_packet(trap_packet(2));
+    rig.unmap(Rig::kWptr & ~(kPage - 1));
+    EXPECT_EQ(rig.run(), retry ? Act::Waiting : Act::Idle);
+    EXPECT_EQ(rig.queue().error(), KFDLAB_QUEUE_OK);
+    ih_entry fault;
+    EXPECT_EQ(rig.take_ih(fault), retry);
+    rig.map(Rig::kWptr & ~(kPage - 1));
+    EXPECT_EQ(rig.step_later(), Act::Progress);
+  }
 }
 
 class SdmaRefusal : public ::testing::TestWithParam<std::array<std::uint32_t, 13>> {};
