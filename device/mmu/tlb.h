@@ -57,8 +57,9 @@ class Tlb {
 
   // The host address of `va` if the page is known and allows the access, else null. Bytes from there to the end of
   // the 4 KiB page may be used.
+  // Always inline, like the others below: files built for different instruction sets share this header.
   template <MemoryAccess kAccess>
-  [[nodiscard]] std::byte* find(Key key, std::uint64_t va) const {
+  [[nodiscard, gnu::always_inline]] inline std::byte* find(Key key, std::uint64_t va) const {
     const Page& page = pages_[(va / kPageSize) % kPages];
     const std::uint64_t tag = kAccess == MemoryAccess::Read    ? page.read
                               : kAccess == MemoryAccess::Write ? page.write
@@ -69,12 +70,35 @@ class Tlb {
     return reinterpret_cast<std::byte*>(va + page.addend);
   }
 
+  // A run of addresses that one addition translates.
+  struct Span {
+    std::uint64_t start = 0;   // GPU VA
+    std::uint64_t size = 0;    // bytes
+    std::uint64_t addend = 0;  // host address minus GPU VA, modulo 2^64
+  };
+  // The largest known span around `va` that allows the access; walks if none is known. False: `fault` says why.
+  template <MemoryAccess kAccess>
+  [[nodiscard, gnu::always_inline]] inline bool find_span(Key key, std::uint64_t va, Span& span, MemoryFault& fault) {
+    const Range& range = ranges_[(va / kRangeSize) % kRanges];
+    const Translation& run = range.translation;
+    const bool allowed = kAccess == MemoryAccess::Read    ? run.readable
+                         : kAccess == MemoryAccess::Write ? run.writable
+                                                          : run.executable;
+    if (range.key == key && va - run.start < run.size && allowed) {
+      span = {run.start, run.size, reinterpret_cast<std::uint64_t>(run.host) - run.start};
+      return true;
+    }
+    const std::byte* const host = translate<kAccess>(key, va, fault);
+    span = {va & ~kPageMask, kPageSize, reinterpret_cast<std::uint64_t>(host) - va};
+    return host != nullptr;
+  }
+
   // What to do when find() returned null: looks into the ranges, then walks. Null if that faults: `fault` says how.
   [[nodiscard]] std::byte* fill(Key key, std::uint64_t va, MemoryAccess access, MemoryFault& fault);
 
   // Both in one.
   template <MemoryAccess kAccess>
-  [[nodiscard]] std::byte* translate(Key key, std::uint64_t va, MemoryFault& fault) {
+  [[nodiscard, gnu::always_inline]] inline std::byte* translate(Key key, std::uint64_t va, MemoryFault& fault) {
     if (std::byte* host = find<kAccess>(key, va)) [[likely]] {
       return host;
     }
