@@ -161,6 +161,7 @@ int kfd_ioctl_acquire_vm(struct kfd_process *p, void *data)
 	struct kfd_dev *dev = kfd_dev_by_id(args->gpu_id);
 	struct kfd_process_device *pdd;
 	struct file *render;
+	bool made = false;
 	int ret = 0;
 
 	if (!dev)
@@ -179,9 +180,12 @@ int kfd_ioctl_acquire_vm(struct kfd_process *p, void *data)
 		/* Pairs with the acquire load in kfd_acquired_dev(). */
 		if (!ret)
 			smp_store_release(&pdd->render, get_file(render));
+		made = !ret;
 	}
 	mutex_unlock(&p->lock);
 	fput(render);
+	if (made)
+		svm_map_everything(p);
 	return ret;
 }
 
@@ -201,9 +205,11 @@ static void kfd_set_xnack(struct kfd_process *p, bool enabled)
 int kfd_ioctl_set_xnack_mode(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_set_xnack_mode_args *args = data;
+	bool was;
 	int ret = 0;
 
 	mutex_lock(&p->lock);
+	was = p->xnack_enabled;
 	if (args->xnack_enabled >= 0) {
 		if (p->nqueues)
 			ret = -EBUSY;
@@ -213,6 +219,8 @@ int kfd_ioctl_set_xnack_mode(struct kfd_process *p, void *data)
 	if (!ret)
 		args->xnack_enabled = p->xnack_enabled;
 	mutex_unlock(&p->lock);
+	if (!ret && was && !args->xnack_enabled)
+		svm_map_everything(p);
 	return ret;
 }
 

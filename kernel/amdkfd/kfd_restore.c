@@ -40,11 +40,6 @@ void kfd_restore_stop(struct kfd_process *p, u32 gpus)
 	mutex_unlock(&restore->lock);
 }
 
-void kfd_restore_later(struct kfd_process *p)
-{
-	kfd_restore_queue(p);
-}
-
 static bool kfd_restore_is_done(struct kfd_process *p)
 {
 	bool done;

@@ -47,7 +47,5 @@ void kfd_restore_stop(struct kfd_process *p, u32 gpus);
 int kfd_restore_now(struct kfd_process *p);
 /* Is anything lost, or its queues stopped for it? A moment's answer. */
 bool kfd_restore_pending(struct kfd_process *p);
-/* Let the work do it soon, queues running meanwhile. Any context. */
-void kfd_restore_later(struct kfd_process *p);
 
 #endif

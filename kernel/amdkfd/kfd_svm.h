@@ -39,6 +39,10 @@ struct svm_range_list {
 };
 
 /*
+ * A VM has come, or XNACK went: map all ranges that are to be mapped. Context: the process itself; no lock held.
+ */
+void svm_map_everything(struct kfd_process *p);
+/*
  * svm_map.c. Is any range on the list of what is to be mapped on a GPU again? Map all that is: 0: done, or left for
  * later; else why not. Locking: p->restore.run held.
  */

@@ -322,6 +322,18 @@ void svm_map_changed(struct svm_range_list *svms, unsigned long start, unsigned 
 	spin_unlock(&svms->deferred_lock);
 }
 
+void svm_map_everything(struct kfd_process *p)
+{
+	struct svm_range_list *svms = &p->svms;
+
+	/* A fatal signal, or no memory: what is not mapped is a fault when it is used. */
+	if (svm_lock_write(svms))
+		return;
+	svm_map_changed(svms, 0, ULONG_MAX >> PAGE_SHIFT);
+	svm_unlock_write(svms);
+	kfd_restore_now(p);
+}
+
 void svm_range_inherit(struct svm_range *range, struct svm_range *old)
 {
 	unsigned long start = max(range->it.start, old->it.start), last = min(range->it.last, old->it.last);
