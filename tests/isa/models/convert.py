@@ -57,6 +57,8 @@ def rpi(a):
         return 0
     if F32.is_inf(a):
         return (I32[0] if F32.negative(a) else I32[1]) & M32
+    if 2 ** 22 < abs(F32.to_int(a, -1 << 31, 1 << 31)) < 2 ** 24:
+        return '?'  # whether the sum is rounded first
     negative, m, e = F32.split(a)
     value = -m if negative else m
     e = max(e, -400)

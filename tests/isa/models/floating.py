@@ -209,10 +209,9 @@ def parts():
         else:
             Valu('v_frexp_exp_i32_' + t, 'exponent of S0 for that fraction', 'i32', [t],
                  lambda a, e=exponent: e(a) & 0xffffffff)
-    Valu('v_ldexp_f32', 'D = S0 * 2**S1', 'f32', ['f32', 'i32'], moded(F32, lambda a, n, r: F32.scale(a, s32(n), r)),
-         uses_mode=True)
-    Valu('v_ldexp_f64', 'D = S0 * 2**S1', 'f64', ['f64', 'i32'], moded(F64, lambda a, n, r: F64.scale(a, s32(n), r)),
-         uses_mode=True)
+    for f in (F32, F64):
+        Valu('v_ldexp_' + f.name, 'D = S0 * 2**S1', f.name, [f.name, 'i32'],
+             lambda a, n, mode, f=f: moded(f, lambda x, r: f.scale(x, s32(n), r))(a, mode=mode), uses_mode=True)
     Valu('v_ldexp_f16', 'D = S0 * 2**S1', 'f16', ['f16', 'i16'], lambda a, n: F16.scale(a, s16(n)))
 
 
@@ -355,15 +354,16 @@ def division():
          lambda q, d, n: div_fixup(F16, q, d, n), keep_high=True, modifiers=False)
     Valu('v_div_fixup_legacy_f16', 'special cases of S2 / S1; the high half becomes 0', 'f16', ['f16'] * 3,
          lambda q, d, n: div_fixup(F16, q, d, n), modifiers=False)
-    for f, n in ((F32, 32), (F64, 64)):
+    for f, n in ((F32, 64), (F64, 128)):
         div_fmas(f, n)
         whole_division(f)
 
 
 def div_fmas(f, scale):
-    """D = (S0 * S1 + S2) * 2**scale where VCC is set; finite numbers."""
+    """Where VCC is set, times 2**scale, or 2**-scale if S2 is below 2 (the manual names one scale only, with which the
+    division would be wrong)."""
     name = 'v_div_fmas_' + f.name
-    file = File(name, 'D = S0 * S1 + S2, times 2**%d where VCC is set' % scale)
+    file = File(name, 'D = S0 * S1 + S2, times 2**%d or 2**-%d where VCC is set' % (scale, scale))
     rnd = Random(name)
     t = TYPES[f.name]
     for which, mask in (('near', FULL), ('partial', PARTIAL)):
@@ -373,7 +373,8 @@ def div_fmas(f, scale):
         values = []
         for lane, (a, b, c) in enumerate(zip(*columns)):
             result = f.fma(a, b, c)
-            values.append(f.scale(result, scale) if vcc >> lane & 1 else result)
+            down = (c & f.inf) >> f.fbits <= f.bias
+            values.append(f.scale(result, -scale if down else scale) if vcc >> lane & 1 else result)
         d = t.dwords
         names = ['v%d' % r if d == 1 else 'v[%d:%d]' % (r, r + 1) for r in (DST,) + SOURCES]
         file.case(which, '%s %s' % (name, ', '.join(names)),
@@ -399,7 +400,8 @@ def whole_division(f):
     for which, (n, m) in pools.items():
         values = [f.div(a, b) for a, b in zip(n, m)]
         file.case('divide_' + which, division_code(f.name, reg), [(reg(2), n), (reg(6), m)],
-                  [(reg(20), values)] + [(reg(r), ['?']) for r in (22, 24, 26, 28, 30)] + [('vcc', '?')])
+                  [(reg(20), values)] + [(reg(r), ['?']) for r in (22, 24, 26, 28, 30)] +
+                  [('vcc', '?'), ('s[40:41]', '?')])
 
 
 def division_code(t, reg):
@@ -419,7 +421,43 @@ def division_code(t, reg):
                    'v_div_fixup_%s %s, %s, %s, %s' % (t, out, q, m, n)]
 
 
+def two_over_pi(bits):
+    """The first bits of 2 / pi, by Machin's formula."""
+    one = 1 << (bits + 64)
+
+    def arctan_inverse(n):
+        total, term, k = 0, one // n, 1
+        while term:
+            total += term // k if k % 4 == 1 else -(term // k)
+            term //= n * n
+            k += 2
+        return total
+    pi = 4 * (4 * arctan_inverse(5) - arctan_inverse(239))
+    return (2 * one << bits) // pi
+
+
+def trig_preop():
+    """53 bits of 2 / pi, those that matter for a number as big as S0; S1 says which of three parts."""
+    name = 'v_trig_preop_f64'
+    file = File(name, '53 bits of 2 / pi from 53 * S1[4:0], further on the bigger S0 is')
+    total = 1201
+    digits = two_over_pi(total)
+    rnd = Random(name)
+    numbers, segments, values = [], [], []
+    for lane in range(LANES):
+        exponent = [1023, 1077, 1078, 1100, 1500, 1967, 1968, 2040][lane % 8]
+        segment = lane // 8 % 4
+        shift = 53 * segment + max(0, exponent - 1077)
+        result = (digits << shift & ((1 << total) - 1)) >> (total - 53)
+        scale = -53 - shift + (128 if exponent >= 1968 else 0)
+        numbers.append(exponent << 52 | rnd.bits(52))
+        segments.append(segment)
+        values.append(F64.round(False, result, scale))
+    file.case('c0', name + ' v[20:21], v[2:3], v6', [('v[2:3]', numbers), ('v6', segments)], [('v[20:21]', values)])
+
+
 def make():
+    trig_preop()
     add_sub_mul()
     fused()
     unfused()

@@ -39,7 +39,7 @@ def bfe_u(v, offset, width):
 
 def bfe_i(v, offset, width):
     width &= 31
-    return signed(v >> (offset & 31), width) & M32 if width else 0
+    return signed(s32(v) >> (offset & 31), width) & M32 if width else 0
 
 
 def bytes_of(v, n=4):
@@ -173,6 +173,28 @@ def bits():
     three('v_msad_u8', 'D = S2 + sum of |S0 - S1| where S1 is not 0', lambda a, b, c: msad(a, b) + c & M32)
 
 
+def quad_sad(fn):
+    """S1 against the four bytes of S0 from byte 0, 1, 2 and 3 on."""
+    return lambda a, b: [fn(a >> 8 * i & M32, b) for i in range(4)]
+
+
+def quads():
+    """128 bits are not one of the types: these have cases of their own."""
+    for name, fn, bits in (('v_qsad_pk_u16_u8', sad, 16), ('v_mqsad_pk_u16_u8', msad, 16), ('v_mqsad_u32_u8', msad, 32)):
+        file = File(name, 'four sums of differences of bytes, plus S2')
+        rnd = Random(name)
+        for which, mask in (('full', FULL), ('partial', PARTIAL)):
+            a, b = [rnd.bits(64) for _ in range(LANES)], [rnd.bits(32) & rnd.pick([M32, 0xff00ffff]) for _ in range(LANES)]
+            c = [[rnd.bits(12) for _ in range(4)] for _ in range(LANES)]
+            values = [sum((s + z) << bits * i for i, (s, z) in enumerate(zip(quad_sad(fn)(x, y), old)))
+                      for x, y, old in zip(a, b, c)]
+            third, dst = vreg(10, 4 * bits // 32), vreg(20, 4 * bits // 32)
+            sums = [sum(z << bits * i for i, z in enumerate(old)) for old in c]
+            file.case(which, '%s %s, v[2:3], v6, %s' % (name, dst, third),
+                      exec_in(mask) + [('v[2:3]', a), ('v6', b), (third, sums)],
+                      [(dst, masked(values, mask))])
+
+
 def wide():
     Valu('v_lshlrev_b64', 'D = S1 << S0[5:0]', 'b64', ['b32', 'b64'], lambda a, b: b << (a & 63) & M64)
     Valu('v_lshrrev_b64', 'D = S1 >> S0[5:0]', 'b64', ['b32', 'b64'], lambda a, b: b >> (a & 63))
@@ -243,7 +265,7 @@ def carries():
 
 
 def mad64(name, text, key):
-    """The mask of a signed one says whether the sum is out of range."""
+    """What the mask of a signed one says, the manual leaves open."""
     file = File(name, text)
     rnd = Random(name)
     low, high = (-(1 << 63), (1 << 63) - 1) if key is s32 else (0, M64)
@@ -253,7 +275,7 @@ def mad64(name, text, key):
         exact = [key(a) * key(b) + wide_key(c) for a, b, c in zip(*columns)]
         ins = exec_in(mask) + [('v2', columns[0]), ('v6', columns[1]), ('v[10:11]', columns[2])]
         out = [('v[20:21]', masked([v & M64 for v in exact], mask)),
-               ('s[40:41]', lane_mask([not low <= v <= high for v in exact], mask))]
+               ('s[40:41]', lane_mask([not low <= v <= high for v in exact], mask) if key is same else '?')]
         file.case(which, name + ' v[20:21], s[40:41], v2, v6, v[10:11]', ins, out)
 
 
@@ -281,6 +303,7 @@ def make():
     arithmetic()
     bits()
     wide()
+    quads()
     half()
     carries()
     mad64('v_mad_u64_u32', 'D = S0 * S1 + S2', same)

@@ -331,30 +331,98 @@ def scalar_memory():
                 file.case(which, '%s %s, %s, %s' % (mnemonic, sreg(20, n), base[0], operand),
                           [('exec', 0), base, memory.given()] + ins, [(sreg(20, n), value)])
     for suffix, n in (('', 1), ('x2', 2), ('x4', 4)):
-        mnemonic = 's_store_dword' + suffix
-        file = File(mnemonic, 'memory = D')
-        rnd = Random(mnemonic)
-        memory = Bytes('mem', 256, 16, rnd)
-        value = rnd.bits(32 * n)
-        memory.store(272, 4 * n, value)
-        file.case('immediate', ['%s %s, s[8:9], 0x10' % (mnemonic, sreg(20, n)), 's_dcache_wb'],
-                  [('s[8:9]', address(256)), (sreg(20, n), value), memory.given()], [memory.left()])
+        for base in SCALAR_BASES:
+            mnemonic = 's_%sstore_dword%s' % (base[0], suffix)
+            file = File(mnemonic, 'memory = D')
+            rnd = Random(mnemonic)
+            memory = Bytes('mem', 256, 16, rnd)
+            value = rnd.bits(32 * n)
+            memory.store(272, 4 * n, value)
+            file.case('immediate', ['%s %s, %s, 0x110' % (mnemonic, sreg(20, n), base[1]), 's_dcache_wb'],
+                      [base[1:], (sreg(20, n), value), memory.given()], [memory.left()])
     for bits, suffix in ((32, ''), (64, '_x2')):
         for name, fn in atomic_ops(bits).items():
-            mnemonic = 's_atomic_%s%s' % (name, suffix)
-            file = File(mnemonic, 'memory = memory op D')
+            for base in SCALAR_BASES:
+                scalar_atomic('s_%satomic_%s%s' % (base[0], name, suffix), base, bits, fn)
+        for base in SCALAR_BASES:
+            scalar_compare_swap('s_%satomic_cmpswap%s' % (base[0], suffix), base, bits)
+
+
+# Part of the mnemonic, register, value.
+SCALAR_BASES = [('', 's[8:9]', address(0)), ('buffer_', 's[8:11]', descriptor())]
+
+
+def scalar_atomic(mnemonic, base, bits, fn):
+    file = File(mnemonic, 'memory = memory op D')
+    rnd = Random(mnemonic)
+    for which in ('plain', 'returned'):
+        memory = Bytes('mem', 256, 8, rnd)
+        data, old = rnd.bits(bits), memory.load(264, bits // 8)
+        memory.store(264, bits // 8, fn(old, data))
+        glc = ' glc' if which == 'returned' else ''
+        out = [(sreg(20, bits // 32), old)] if glc else []
+        file.case(which, '%s %s, %s, 0x108%s' % (mnemonic, sreg(20, bits // 32), base[1], glc),
+                  [base[1:], (sreg(20, bits // 32), data), memory.given()], out + [memory.left()])
+
+
+def scalar_compare_swap(mnemonic, base, bits):
+    file = File(mnemonic, 'memory = D[0] if it is D[1]')
+    rnd = Random(mnemonic)
+    n = bits // 32
+    for which in ('equal', 'other', 'returned'):
+        memory = Bytes('mem', 256, 8, rnd)
+        old, new = memory.load(264, bits // 8), rnd.bits(bits)
+        compare = rnd.bits(bits) if which == 'other' else old
+        if compare == old:
+            memory.store(264, bits // 8, new)
+        glc = ' glc' if which == 'returned' else ''
+        out = [(sreg(20, n), old)] if glc else []
+        file.case(which, '%s %s, %s, 0x108%s' % (mnemonic, sreg(20, 2 * n), base[1], glc),
+                  [base[1:], (sreg(20, 2 * n), new | compare << bits), memory.given()], out + [memory.left()])
+
+
+def buffer_halves():
+    for name, (size, sign) in D16.items():
+        for high in (False, True):
+            mnemonic = 'buffer_load_' + name + ('_hi' if high else '')
+            file = File(mnemonic, 'one half of D = buffer, the other stays')
             rnd = Random(mnemonic)
-            for which in ('plain', 'returned'):
-                memory = Bytes('mem', 256, 8, rnd)
-                data, old = rnd.bits(bits), memory.load(264, bits // 8)
-                memory.store(264, bits // 8, fn(old, data))
-                glc = ' glc' if which == 'returned' else ''
-                out = [(sreg(20, bits // 32), old)] if glc else []
-                file.case(which, '%s %s, s[8:9], 0x8%s' % (mnemonic, sreg(20, bits // 32), glc),
-                          [('s[8:9]', address(256)), (sreg(20, bits // 32), data), memory.given()], out + [memory.left()])
+            memory = Bytes('mem', 256, 64, rnd)
+            offsets = [256 + 2 * i for i in shuffled(rnd)]
+            olds = [rnd.bits(32) for _ in range(LANES)]
+            got = [widen(memory.load(o, size), size, sign) & 0xffff for o in offsets]
+            values = [o & 0xffff | v << 16 if high else o & 0xffff0000 | v for o, v in zip(olds, got)]
+            file.case('offen', mnemonic + ' v20, v2, s[8:11], 0 offen',
+                      exec_in(PARTIAL) + [('v2', offsets), ('v20', olds), ('s[8:11]', descriptor()), memory.given()],
+                      [('v20', masked(values, PARTIAL))])
+    for name, size in (('byte_d16_hi', 1), ('short_d16_hi', 2)):
+        mnemonic = 'buffer_store_' + name
+        file = File(mnemonic, 'buffer = high half of D')
+        rnd = Random(mnemonic)
+        memory = Bytes('mem', 256, 64, rnd)
+        offsets = [256 + 2 * i for i in shuffled(rnd)]
+        data = [rnd.bits(32) for _ in range(LANES)]
+        for lane, o in enumerate(offsets):
+            if PARTIAL >> lane & 1:
+                memory.store(o, size, data[lane] >> 16)
+        file.case('offen', mnemonic + ' v6, v2, s[8:11], 0 offen',
+                  exec_in(PARTIAL) + [('v2', offsets), ('v6', data), ('s[8:11]', descriptor()), memory.given()],
+                  [memory.left()])
+    for name in ('buffer_wbl2', 'buffer_invl2', 'buffer_wbinvl1', 'buffer_wbinvl1_vol'):
+        File(name, 'changes neither registers nor memory').case('c0', name, [], [])
+
+
+def clocks():
+    for name in ('s_memtime', 's_memrealtime'):
+        file = File(name, 'a clock that does not run backwards')
+        file.case('difference', [name + ' s[4:5]', 's_waitcnt lgkmcnt(0)', name + ' s[6:7]', 's_waitcnt lgkmcnt(0)',
+                                 's_sub_u32 s20, s6, s4', 's_subb_u32 s21, s7, s5', 's_ashr_i32 s22, s21, 31'], [],
+                  [('s[4:5]', '?'), ('s[6:7]', '?'), ('s20', '?'), ('s21', '?'), ('s22', 0), ('scc', 0)])
 
 
 def make():
+    clocks()
+    buffer_halves()
     for kind in ('global', 'flat'):
         global_loads(kind)
         global_stores(kind)

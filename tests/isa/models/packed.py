@@ -127,8 +127,8 @@ def packed32(name, n, fn):
             pair = []
             for h, pick in ((0, low), (1, high)):
                 args = [registers[i][lane][pick] for i in range(n)]
-                if fn is None:  # v_pk_mov_b32: the low dword comes from S0, the high one from S1
-                    pair.append(args[h])
+                if fn is None:  # v_pk_mov_b32: the low dword comes from S0, the high one from S1, both by op_sel
+                    pair.append(registers[h][lane][low])
                     continue
                 if neg:
                     args = [a ^ F32.sign if (i == 0) == (h == 0) else a for i, a in enumerate(args)]
@@ -140,8 +140,6 @@ def packed32(name, n, fn):
             tail += ' neg_lo:[1%s] neg_hi:[0%s]' % (',0' * (n - 1), ',1' * (n - 1))
         ins = [(place, [v[0] | v[1] << 32 for v in column]) for place, column in zip(names, registers)]
         out = [('v%d' % (20 + h), masked([r[h] for r in results], mask)) for h in (0, 1)]
-        if fn is None and (low, high) == (0, 1):
-            tail = ' op_sel_hi:[1,1]'
         file.case(which, '%s v[20:21], %s%s' % (name, ', '.join(names), tail), exec_in(mask) + ins, out)
 
 

@@ -149,7 +149,7 @@ def shifts():
 
 def bfe_signed(a, b, m, k, n):
     width = min(n, b >> 16 & 127)
-    return signed(a >> (b & k), width) & m if width else 0
+    return signed(signed(a, n) >> (b & k), width) & m if width else 0
 
 
 def compares():

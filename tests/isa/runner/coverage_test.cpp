@@ -14,7 +14,7 @@ namespace {
 using engine::SimdLevel;
 
 TEST(IsaCoverage, PageIsCurrent) {
-  if (std::string(KFDLAB_ISA_OBJECT).empty()) GTEST_SKIP() << "no llvm-mc with AMDGPU (package llvm-15) at build time";
+  if (std::string(KFDLAB_ISA_OBJECT).empty()) GTEST_SKIP() << "no llvm-15 or python3 when it was built";
   const SimdLevel level = engine::host_simd_level();
   if (level == SimdLevel::None) GTEST_SKIP() << "the engine needs AVX2";
   const std::string page = coverage_page(engine::lower_table(level), KFDLAB_ISA_CASES);
