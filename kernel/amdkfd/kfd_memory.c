@@ -127,27 +127,23 @@ int kfd_buffer_allow_mmap(struct kfd_process *p, struct kfd_buffer *buf)
 	return ret;
 }
 
-static bool kfd_buffer_has_cpu_access(u32 flags)
-{
-	return !(flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM) || flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
-}
-
-/* VRAM and GTT: a TTM object that the process's render file may mmap. */
+/*
+ * VRAM and GTT: a TTM object that the process's render file may mmap, without PUBLIC too: the thunk maps every buffer,
+ * those without access, for debuggers, and gives up when it cannot.
+ */
 static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	bool vram = buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM;
-	bool cpu_access = kfd_buffer_has_cpu_access(buf->flags);
 	struct klttm_bo *bo;
 
 	/* Refused here rather than by trying: TTM would evict everything, or reclaim, before it gave up. */
 	if (buf->size > (vram ? buf->dev->vram_size : (u64)totalram_pages() << PAGE_SHIFT))
 		return -ENOMEM;
 	bo = klttm_bo_create(buf->dev->ttm, buf->size,
-			     vram ? AMDGPU_GEM_DOMAIN_VRAM : AMDGPU_GEM_DOMAIN_GTT, cpu_access);
+			     vram ? AMDGPU_GEM_DOMAIN_VRAM : AMDGPU_GEM_DOMAIN_GTT, true);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo) == -ENOSPC ? -ENOMEM : PTR_ERR(bo);
 	buf->bo = bo;
-	/* Without cpu_access mmap() is refused all the same; the buffer counts as the file's. */
 	return kfd_buffer_allow_mmap(p, buf);
 }
 
@@ -276,7 +272,7 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 
 	/* As long as nobody can name the buffer: with its handle, which can be guessed, it may be freed. */
 	if (buf->bo)
-		mmap_offset = kfd_buffer_has_cpu_access(buf->flags) ? klttm_bo_mmap_offset(buf->bo) : 0;
+		mmap_offset = klttm_bo_mmap_offset(buf->bo);
 	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
 		mmap_offset = kfd_doorbell_mmap_offset(dev);
 	ret = kfd_buffer_publish(p, buf, &args->handle);

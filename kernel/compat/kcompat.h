@@ -139,8 +139,10 @@
 #if KCOMPAT_SINCE(6, 3)
 #define KCOMPAT_HAVE_VM_FLAGS_SET	1
 #define kcompat_vm_flags_set(vma, flags)	vm_flags_set(vma, flags)
+#define kcompat_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
 #else
 #define kcompat_vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
+#define kcompat_vm_flags_clear(vma, flags)	((vma)->vm_flags &= ~(flags))
 #endif
 
 /*

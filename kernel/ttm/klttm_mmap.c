@@ -109,6 +109,12 @@ int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 			drm_gem_object_put(obj);
 		return ret;
 	}
+	/*
+	 * The thunk maps VRAM that only the GPU is to use without access and privately. Nothing is ever copied on write
+	 * there, but TTM refuses what could be; so it can never become writable.
+	 */
+	if (is_cow_mapping(vma->vm_flags) && !(vma->vm_flags & VM_ACCESS_FLAGS))
+		kcompat_vm_flags_clear(vma, VM_MAYWRITE);
 	ret = ttm_bo_mmap_obj(vma, tbo);
 	if (ret)
 		return ret;

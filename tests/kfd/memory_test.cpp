@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
@@ -148,10 +149,17 @@ TEST_F(KfdMemory, VramOfTheLastOwnerIsNotSeenByTheNext) {
   }
 }
 
-TEST_F(KfdMemory, PrivateVramHasNoCpuView) {
+TEST_F(KfdMemory, PrivateVramCanBeMappedWithoutAccessAsTheThunkDoes) {
   KfdAlloc alloc = request(va(), kMiB, kVram | kWritable);
   ASSERT_EQ(kfd().alloc(&alloc), 0);
-  EXPECT_EQ(alloc.mmap_offset, 0u);
+  const auto offset = static_cast<off_t>(alloc.mmap_offset);
+  EXPECT_EQ(::mmap(nullptr, kMiB, PROT_READ, MAP_PRIVATE, render_fd(), offset), MAP_FAILED);
+  EXPECT_EQ(errno, EINVAL) << "nothing of it is copied on write";
+  void* at = ::mmap(nullptr, kMiB, PROT_NONE, MAP_PRIVATE, render_fd(), offset);
+  ASSERT_NE(at, MAP_FAILED) << std::strerror(errno);
+  EXPECT_EQ(::mprotect(at, kMiB, PROT_READ | PROT_WRITE), -1);
+  EXPECT_EQ(errno, EACCES);
+  ::munmap(at, kMiB);
   EXPECT_EQ(kfd().free(alloc.handle), 0);
 }
 
