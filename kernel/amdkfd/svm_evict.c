@@ -25,6 +25,7 @@
 
 #include "kfd_smi.h"
 #include "kfd_trace.h"
+#include "svm_anon.h"
 #include "svm_batch.h"
 
 /*
@@ -43,6 +44,7 @@ struct svm_evict_part {
 	unsigned long wanted;		/* pages that may leave, as far as a look can tell */
 	unsigned long low, high;	/* where they were first touched, page numbers */
 	struct svm_batch batch;
+	struct anon_vma *anon[SVM_EVICT_PART];	/* of the batch's pages, if by frame */
 	struct migrate_vma vma;
 	bool by_address;		/* collected with @vma */
 	bool under_way;
@@ -241,7 +243,10 @@ static unsigned long svm_survey(struct svm_eviction *ev)
 	return wanted;
 }
 
-/* Lock and unmap the pages of [first, first + npages) of the block that may leave, run by run. */
+/*
+ * Lock and unmap the pages of [first, first + npages) of the block that may leave, run by run. Those
+ * that nobody maps are left alone: somebody holds them.
+ */
 static void svm_collect_by_frame(const struct svm_eviction *ev, struct svm_evict_part *part,
 				 unsigned long first, unsigned long npages)
 {
@@ -250,10 +255,14 @@ static void svm_collect_by_frame(const struct svm_eviction *ev, struct svm_evict
 
 	part->by_address = false;
 	svm_batch_reset(batch, ev->dev, svm_block_exec(ev->block), npages);
+	for (i = 0; i < npages; i++) {
+		struct page *page = svm_block_page(ev, first + i);
+
+		part->anon[i] = svm_page_may_leave(ev, page) ? svm_anon_get(page) : NULL;
+	}
 	for (i = 0; i < npages; i = end + 1) {
-		for (end = i; end < npages; end++)
-			if (!svm_page_may_leave(ev, svm_block_page(ev, first + end)))
-				break;
+		for (end = i; end < npages && part->anon[end]; end++)
+			;
 		if (end > i)
 			migrate_device_range(batch->src + i,
 					     page_to_pfn(svm_block_page(ev, first + i)), end - i);
@@ -386,6 +395,7 @@ static void svm_part_end(struct svm_eviction *ev, struct svm_evict_part *part)
 {
 	struct svm_batch *batch = &part->batch;
 	struct svm_moved count;
+	unsigned long i;
 
 	if (!part->under_way)
 		return;
@@ -396,10 +406,13 @@ static void svm_part_end(struct svm_eviction *ev, struct svm_evict_part *part)
 	else
 		migrate_device_pages(batch->src, batch->dst, batch->npages);
 	count = svm_batch_settle(batch, KFD_PAGE_TO_RAM_EVICT);
-	if (part->by_address)
+	if (part->by_address) {
 		migrate_vma_finalize(&part->vma);
-	else
+	} else {
 		migrate_device_finalize(batch->src, batch->dst, batch->npages);
+		for (i = 0; i < batch->npages; i++)
+			svm_anon_put(part->anon[i]);
+	}
 	part->under_way = false;
 	ev->once.moved += count.moved;
 	ev->once.failed += count.failed;

@@ -15,6 +15,7 @@
  * kernels so far huge pages that are mapped page by page.
  */
 #include <linux/delay.h>
+#include <linux/hmm.h>
 #include <linux/ksm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -278,6 +279,43 @@ static bool svm_huge_ram(unsigned long start, unsigned long npages, struct page 
 }
 
 /*
+ * Is a page that KSM merged mapped here? Collection goes by page table and puts a migration entry
+ * wherever a page is mapped; finalize takes them back by rmap, which does not know every mapping of
+ * a merged page, and the next touch of a forgotten one is a BUG():
+ *
+ *   - KSM maps a merged page first and makes that known to rmap afterwards, without mmap_lock in
+ *     between. That can be anywhere in memory that is registered for merging.
+ *   - MADV_UNMERGEABLE drops what rmap knows, and parts present pages, but not those that are swapped
+ *     out. A swapped merged page comes back as one, unknown to rmap. Such pages are looked for here;
+ *     what is left is one that comes back between this and the collection.
+ *
+ * @look is room for the entries of [start, end).
+ */
+static bool svm_merged_between(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			       unsigned long *look)
+{
+	/* Only to name the mm: nothing is relied on afterwards, so nobody has to tell of changes. */
+	struct mmu_interval_notifier nobody = { .mm = vma->vm_mm };
+	struct hmm_range range = {
+		.notifier = &nobody,
+		.start = start,
+		.end = end,
+		.hmm_pfns = look,
+	};
+	unsigned long i;
+
+	if (vma->vm_flags & VM_MERGEABLE)
+		return true;
+	memset(look, 0, ((end - start) >> PAGE_SHIFT) * sizeof(*look));
+	if (hmm_range_fault(&range))
+		return true;
+	for (i = 0; i < (end - start) >> PAGE_SHIFT; i++)
+		if (look[i] & HMM_PFN_VALID && PageKsm(hmm_pfn_to_page(look[i])))
+			return true;
+	return false;
+}
+
+/*
  * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else
  * svm_chunk_end() must follow before mmap_lock is dropped, if only to try and count held pages.
  */
@@ -293,12 +331,7 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 	INIT_LIST_HEAD(&chunk->charge);
 	if (mover->from && svm_huge_ram(start, n, (struct page **)batch->dst))
 		return false;
-	/*
-	 * KSM maps a merged page first and makes that mapping known to rmap afterwards, without
-	 * mmap_lock in between. Collection, which goes by page table, would put a migration entry
-	 * there that finalize, which goes by rmap, does not find: the next touch of it is a BUG().
-	 */
-	if (!mover->from && vma->vm_flags & VM_MERGEABLE)
+	if (!mover->from && svm_merged_between(vma, start, end, batch->dst))
 		return false;
 	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
 	chunk->vma = (struct migrate_vma){

@@ -6,10 +6,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -51,6 +53,7 @@ class Merging {
   [[nodiscard]] bool works() const { return works_; }
   // Look at no further page: for the moment it looks, KSM holds a page.
   void pause() const { write_to("/sys/kernel/mm/ksm/run", "0"); }
+  void resume() const { write_to("/sys/kernel/mm/ksm/run", "1"); }
 
  private:
   bool works_;
@@ -86,6 +89,62 @@ TEST_F(SvmKinds, MemoryRegisteredForMergingStaysInRamUntilItIsTakenBack) {
     ASSERT_EQ(pattern_error(buffer.pages(page, 1), buffer.address(), kSeed), "");
   }
   EXPECT_EQ(pattern_error(buffer.pages(kSame, kSame), kSeed), "");
+}
+
+// The scratch disk as swap, while it lives. A RAM disk would not do: pages written to it leave the swap cache at once.
+class DiskSwap {
+ public:
+  DiskSwap()
+      : on_(std::system("mkswap /dev/vda >/dev/null 2>&1") == 0 && ::swapon("/dev/vda", 0) == 0) {}
+  DiskSwap(const DiskSwap&) = delete;
+  DiskSwap& operator=(const DiskSwap&) = delete;
+  ~DiskSwap() {
+    if (on_) {
+      ::swapoff("/dev/vda");
+    }
+  }
+  [[nodiscard]] bool on() const { return on_; }
+
+ private:
+  bool on_ = false;
+};
+
+// MADV_UNMERGEABLE parts the pages that are present. One that is swapped out comes back merged, and rmap knows nothing
+// of where: collecting it left a migration entry behind, and touching that was a BUG().
+TEST_F(SvmKinds, MergedPageThatReturnsFromSwapStaysInRam) {
+  const Merging merging;
+  KFDLAB_NEEDS(merging.works(), "this kernel has no KSM");
+  const DiskSwap swap;
+  KFDLAB_NEEDS(swap.on(), "needs a scratch disk and mkswap");
+  const Buffer buffer(2);
+  for (std::size_t page = 0; page < 2; ++page) {
+    fill_pattern(buffer.pages(page, 1), buffer.address(), kSeed);
+  }
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_MERGEABLE), 0);
+  ASSERT_TRUE(eventually([&] { return oracle().frame(buffer.page(0)) == oracle().frame(buffer.page(1)); },
+                         std::chrono::seconds(10)));
+  merging.pause();
+  // A page with one mapping only is paged out on request.
+  fill_pattern(buffer.pages(1, 1), buffer.address(), kSeed + 1);
+  const uint64_t merged = oracle().frame(buffer.page(0));
+  ASSERT_TRUE(eventually([&] {
+    return madvise(buffer.page(0), kPageSize, MADV_PAGEOUT) == 0 && oracle().frame(buffer.page(0)) == 0;
+  }));
+  ASSERT_EQ(madvise(buffer.data(), buffer.size(), MADV_UNMERGEABLE), 0);
+  // What it knows of memory that is registered no more it forgets when it comes by.
+  merging.resume();
+  ASSERT_TRUE(eventually([] { return number_in("/sys/kernel/mm/ksm/pages_shared") == 0; }, std::chrono::seconds(10)));
+  merging.pause();
+  ASSERT_EQ(pattern_error(buffer.pages(0, 1), buffer.address(), kSeed), "");
+  const bool returned = oracle().frame(buffer.page(0)) == merged;
+  RecordProperty("returned_merged", returned ? 1 : 0);
+
+  ASSERT_TRUE(prefetch_to_vram(buffer));
+  EXPECT_EQ(pattern_error(buffer.pages(0, 1), buffer.address(), kSeed), "");
+  EXPECT_EQ(pattern_error(buffer.pages(1, 1), buffer.address(), kSeed + 1), "");
+  if (returned) {
+    EXPECT_EQ(oracle().frame(buffer.page(0)), merged);
+  }
 }
 
 // Who registered for missing pages is to fill them in, not the driver.

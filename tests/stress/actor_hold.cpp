@@ -88,7 +88,12 @@ bool Actor::take_pin(const GupFlavour& flavour, Run run, Hold* hold) {
   const bool denied = flavour.writes() && !window_.writable(run.first);
   const auto deadline = std::chrono::steady_clock::now() + kTransientLimit * patience();
   for (;;) {
-    const int error = gup_->hold(flavour, window_.address(run.first), run.count, &hold->gup);
+    int error = gup_->hold(flavour, window_.address(run.first), run.count, &hold->gup);
+    if (error == 0 && flavour.longterm() && hold->gup.npages() < run.count) {
+      // The fast part keeps what it has when the slow one meets a page that is held.
+      expect_ok(hold->gup.release(false), "giving a part back", run);
+      error = EBUSY;
+    }
     if (denied) {
       expect_ok(error == EFAULT ? 0 : EPROTO, flavour.name() + " against the protection", run);
       context_.board->add(Count::PinsDenied);
