@@ -23,7 +23,7 @@ struct GpuOption {
   unsigned index = 0;
   int bar_fd = -1;
   std::vector<int> kick_fds;  // KFDLAB_KICK_CONTROL, _COPY, _QUEUE
-  std::vector<int> irq_fds;   // KFDLAB_IRQ_IH, _CONTROL, _STATE, _SPARE
+  std::vector<int> irq_fds;   // KFDLAB_IRQ_IH, _CONTROL, _STATE, _QUEUE_IDLE
 };
 
 struct Options {
