@@ -12,6 +12,7 @@ void add_memory(LowerTable& table) {
   add_lds_atomics(table);
   add_lds_lanes(table);
   add_scalar_memory(table);
+  add_scratch(table);
   add_global_sync(table);
 }
 

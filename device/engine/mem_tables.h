@@ -27,5 +27,6 @@ void add_lds(LowerTable& table);
 void add_lds_atomics(LowerTable& table);
 void add_lds_lanes(LowerTable& table);
 void add_scalar_memory(LowerTable& table);
+void add_scratch(LowerTable& table);
 
 }  // namespace kfdlab::engine::KFDLAB_ENGINE_ISA
