@@ -78,6 +78,24 @@ class VmFault : public VmTest {
 
   UserQueue& queue() { return *queue_; }
 
+  // Copies `source` to `target` in rounds, and in each of them moves both about while the copy runs. The number of moves
+  // is bounded, so that it comes to an end however slow the machine is.
+  void copy_while_moving(const Buffer& source, const Buffer& target) {
+    for (std::uint32_t round = 0; round < 6; ++round) {
+      std::thread mover([&] {
+        EXPECT_TRUE(prefetch(source, round % 2 != 0 ? gpu() : kSvmSystem));
+        EXPECT_TRUE(prefetch(target, round % 3 != 0 ? kSvmSystem : gpu()));
+        EXPECT_TRUE(device().evict(gpu()).ok());
+        EXPECT_EQ(in_child([] { return 0; }), 0);
+      });
+      fill(target.address(), round, target.size());
+      copy(target.address(), source.address(), source.size());
+      EXPECT_TRUE(finish()) << "round " << round;
+      EXPECT_TRUE(same(source, target)) << "round " << round;
+      mover.join();
+    }
+  }
+
  private:
   std::optional<GpuMemory> done_;
   std::optional<UserQueue> queue_;
@@ -294,25 +312,7 @@ TEST_F(VmFault, ManyProcessesFaultAtOnce) {
 TEST_F(VmFault, CopiesAreRightWhileEverythingMoves) {
   Buffer source(512), target(512);
   fill_pattern(source.bytes(), 13);
-  std::atomic<bool> stop{false};
-  std::thread mover([&] {
-    for (int round = 0; !stop; ++round) {
-      EXPECT_TRUE(prefetch(source, round % 2 != 0 ? gpu() : kSvmSystem));
-      EXPECT_TRUE(prefetch(target, round % 3 != 0 ? kSvmSystem : gpu()));
-      if (round % 4 == 0) {
-        EXPECT_TRUE(device().evict(gpu()).ok());
-      }
-      EXPECT_EQ(in_child([] { return 0; }), 0);
-    }
-  });
-  for (int round = 0; round < 8; ++round) {
-    fill(target.address(), static_cast<std::uint32_t>(round), target.size());
-    copy(target.address(), source.address(), source.size());
-    EXPECT_TRUE(finish());
-    EXPECT_TRUE(same(source, target)) << "round " << round;
-  }
-  stop = true;
-  mover.join();
+  copy_while_moving(source, target);
   EXPECT_EQ(pattern_error(source.bytes(), 13), "");
 }
 
@@ -329,25 +329,7 @@ TEST_F(VmQuiesce, CopiesAreRightWhileEverythingMoves) {
   for (const Buffer* buffer : {&source, &target}) {
     ASSERT_EQ(set(buffer->address(), buffer->npages(), access()), 0);
   }
-  std::atomic<bool> stop{false};
-  std::thread mover([&] {
-    for (int round = 0; !stop; ++round) {
-      EXPECT_TRUE(prefetch(source, round % 2 != 0 ? gpu() : kSvmSystem));
-      EXPECT_TRUE(prefetch(target, round % 3 != 0 ? kSvmSystem : gpu()));
-      if (round % 4 == 0) {
-        EXPECT_TRUE(device().evict(gpu()).ok());
-      }
-      EXPECT_EQ(in_child([] { return 0; }), 0);
-    }
-  });
-  for (int round = 0; round < 8; ++round) {
-    fill(target.address(), static_cast<std::uint32_t>(round), target.size());
-    copy(target.address(), source.address(), source.size());
-    EXPECT_TRUE(finish()) << "round " << round;
-    EXPECT_TRUE(same(source, target)) << "round " << round;
-  }
-  stop = true;
-  mover.join();
+  copy_while_moving(source, target);
   EXPECT_EQ(pattern_error(source.bytes(), 14), "");
   kfd_event_data data{};
   data.event_id = event;
