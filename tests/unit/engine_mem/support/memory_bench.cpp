@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/engine_mem/support/memory_bench.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace kfdlab::engine {
 namespace {
@@ -69,7 +69,7 @@ Exit MemoryBench::run(const isa::Inst& inst) {
       }
     }
   }
-  std::memcpy(block.constants.data(), lowering.constants().data(), 8 * lowering.constants().size());
+  std::ranges::copy(lowering.constants(), block.constants.begin());
   block.ops[count].handler = stop_here;
   wave_.exit = Exit::None;
   for (const MicroOp* op = block.ops.data(); op != nullptr;) {
