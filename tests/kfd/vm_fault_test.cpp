@@ -176,7 +176,7 @@ TEST_F(VmFault, FullVramIsNoReasonToFail) {
 }
 
 TEST_F(VmFault, FileMappingIsWrittenInPlace) {
-  const Fd file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  const Fd file(::memfd_create("mapped", MFD_CLOEXEC));
   ASSERT_TRUE(file.valid());
   ASSERT_EQ(::ftruncate(file.get(), 16 * kPageSize), 0);
   Buffer mapped(16, file.get(), MAP_SHARED), source(16);
