@@ -4,21 +4,22 @@
  * or of RAM when VRAM has no room or the tables have their share of it. Nothing is evicted for a table, so one can be
  * had while an object is locked, and a full VRAM keeps nobody from mapping.
  */
-#include <linux/bitops.h>
+#include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "kfd_vm.h"
 
-/* Tables of a chunk: 256 KiB, one bit each. */
-#define KFD_CHUNK_TABLES	64
+/* Tables of a chunk: 2 MiB, so that what is left of VRAM begins and ends where huge entries do. */
+#define KFD_CHUNK_TABLES	512u
 /* Chunks take at most this part of VRAM. */
 #define KFD_CHUNK_SHARE		16
 
 struct kfd_vm_chunk {
 	struct list_head link;		/* kfd_vm_pool.chunks */
 	struct klttm_reservation *vram;
-	u64 used;
+	unsigned int count;		/* tables in use */
+	DECLARE_BITMAP(used, KFD_CHUNK_TABLES);
 };
 
 void kfd_vm_pool_init(struct kfd_vm_pool *pool)
@@ -40,7 +41,7 @@ static struct kfd_vm_chunk *kfd_chunk_get(struct kfd_dev *dev, struct kfd_vm_poo
 
 	lockdep_assert_held(&pool->lock);
 	list_for_each_entry(chunk, &pool->chunks, link)
-		if (~chunk->used)
+		if (chunk->count < KFD_CHUNK_TABLES)
 			return chunk;
 	if (pool->vram_bytes + bytes > dev->vram_size / KFD_CHUNK_SHARE)
 		return NULL;
@@ -67,8 +68,9 @@ static bool kfd_table_take_vram(struct kfd_dev *dev, struct kfd_vm_table *table)
 	mutex_lock(&pool->lock);
 	chunk = kfd_chunk_get(dev, pool);
 	if (chunk) {
-		bit = __ffs64(~chunk->used);
-		chunk->used |= BIT_ULL(bit);
+		bit = find_first_zero_bit(chunk->used, KFD_CHUNK_TABLES);
+		__set_bit(bit, chunk->used);
+		chunk->count++;
 		page = klttm_reservation_page(chunk->vram) + bit;
 		table->chunk = chunk;
 		table->entries = page_address(kfd_vram_page(dev, page));
@@ -98,8 +100,8 @@ static void kfd_table_put_vram(struct kfd_dev *dev, struct kfd_vm_table *table)
 
 	mutex_lock(&pool->lock);
 	page = (table->pde & AMDGPU_PTE_ADDRESS) >> PAGE_SHIFT;
-	chunk->used &= ~BIT_ULL(page - klttm_reservation_page(chunk->vram));
-	if (!chunk->used) {
+	__clear_bit(page - klttm_reservation_page(chunk->vram), chunk->used);
+	if (!--chunk->count) {
 		list_del(&chunk->link);
 		pool->vram_bytes -= KFD_CHUNK_TABLES * KFDLAB_GPUVM_TABLE_SIZE;
 		klttm_vram_unreserve(chunk->vram);
