@@ -20,7 +20,7 @@ class Divide : public testing::TestWithParam<SimdLevel> {
   WaveRig rig_{GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Simd, Divide, testing::ValuesIn(simd_levels()),
-                         [](const auto& info) { return simd_name(info.param); });
+                         [](const auto& each) { return simd_name(each.param); });
 
 // As LLVM 15 expands an fdiv with denormals.
 TEST_P(Divide, SingleSequenceRoundsLikeIeeeDivision) {
@@ -142,9 +142,10 @@ TEST_P(Divide, TranscendentalsAreTheRoundedExactValues) {
       EXPECT_TRUE(same(got(4), static_cast<double>(1 / std::sqrt(static_cast<long double>(a))))) << a;
       EXPECT_TRUE(same(got(5), std::exp2(double{b}))) << b;
       EXPECT_TRUE(same(got(6), std::log2(double{a}))) << a;
-      constexpr long double kTwoPi = 6.283185307179586476925286766559005768L;
-      EXPECT_NEAR(got(7), std::sin(kTwoPi * (b - std::floor(b))), 1e-7) << b;
-      EXPECT_NEAR(got(8), std::cos(kTwoPi * (b - std::floor(b))), 1e-7) << b;
+      constexpr double kTwoPi = 6.283185307179586476925286766559005768;
+      const double turn = double{b} - std::floor(double{b});
+      EXPECT_NEAR(got(7), std::sin(kTwoPi * turn), 1e-7) << b;
+      EXPECT_NEAR(got(8), std::cos(kTwoPi * turn), 1e-7) << b;
     }
   }
 }

@@ -180,7 +180,7 @@ class HipKernels {
     constexpr int kItems = 128 << 10;
     auto* x = buffers_.host<int>(buffers_.a);
     auto* y = buffers_.host<int>(buffers_.b);
-    for (int i = 0; i < kItems; ++i) x[i] = i * 2654435;
+    for (int i = 0; i < kItems; ++i) x[i] = static_cast<int>(static_cast<unsigned>(i) * 2654435u);
     run("idiv", {{kItems, 1, 1}, {256, 1, 1}}, arguments(buffers_.a, buffers_.b, kItems), [=] {
       for (int i = 0; i < kItems; ++i) {
         const int expected = x[i] / (i % 97 + 1) + static_cast<int>(x[i] * 1234567891L / (i + 3));
@@ -201,7 +201,7 @@ class HipKernels {
     });
     auto* bytes = buffers_.host<unsigned char>(buffers_.a);
     auto* counts = buffers_.host<unsigned>(buffers_.b);
-    for (int i = 0; i < kItems; ++i) bytes[i] = static_cast<unsigned char>(i * i >> 3);
+    for (int i = 0; i < kItems; ++i) bytes[i] = static_cast<unsigned char>(i * 7 >> 3);
     std::memset(counts, 0, 1024);
     run("hist", {{4096, 1, 1}, {256, 1, 1}}, arguments(buffers_.a, buffers_.b, kItems), [=] {
       std::vector<unsigned> expected(256);

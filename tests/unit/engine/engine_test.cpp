@@ -2,6 +2,7 @@
 // Dispatches: where waves begin, workgroups, barriers, forward progress, faults, quiesce and kill.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "device/engine/lower.h"
@@ -157,7 +158,7 @@ TEST_F(EngineTest, FaultWithoutRetryEndsTheDispatchAndNotItsNeighbour) {
   EXPECT_EQ(failed->verdict, Verdict::Fault);
   EXPECT_EQ(failed->fault.access, device::MemoryAccess::Write);
   EXPECT_EQ(failed->fault.page >> 32, 0x7fu);
-  EXPECT_EQ(failed->pc, EngineRig::kCode + 24);
+  EXPECT_EQ(failed->pc, EngineRig::kCode + 20);
   const auto done = rig_->wait(second);
   ASSERT_TRUE(done);
   EXPECT_EQ(done->verdict, Verdict::Done);

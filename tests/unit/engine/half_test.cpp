@@ -22,7 +22,7 @@ class Half : public testing::TestWithParam<SimdLevel> {
   WaveRig rig_{GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Simd, Half, testing::ValuesIn(simd_levels()),
-                         [](const auto& info) { return simd_name(info.param); });
+                         [](const auto& each) { return simd_name(each.param); });
 
 double value_of(u16 half) {
   const int exponent = half >> 10 & 31;
@@ -175,9 +175,10 @@ TEST_P(Half, MixedPrecisionReadsEachSourceAsItsFormat) {
   for (unsigned lane = 0; lane < kLanes; ++lane) {
     const float b = std::bit_cast<float>(rig_.v(1, lane));
     const float c = std::bit_cast<float>(rig_.v(2, lane));
+    const float quarter = static_cast<float>(lane) * 0.25f;
     EXPECT_EQ(std::bit_cast<float>(rig_.v(10, lane)), static_cast<float>(lane) * -2.0f * b + c);
-    EXPECT_EQ(rig_.v(11, lane) & 0xffff, half_of(lane * 0.25f * b + c));
-    EXPECT_EQ(rig_.v(11, lane) >> 16, half_of(-(lane * 0.25f) * std::fabs(b) + c));
+    EXPECT_EQ(rig_.v(11, lane) & 0xffff, half_of(quarter * b + c));
+    EXPECT_EQ(rig_.v(11, lane) >> 16, half_of(-quarter * std::fabs(b) + c));
   }
 }
 

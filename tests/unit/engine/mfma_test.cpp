@@ -2,6 +2,7 @@
 // Matrix instructions against a plain matrix product, with operands small enough that every sum is exact.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -19,7 +20,7 @@ class Mfma : public testing::TestWithParam<SimdLevel> {
   WaveRig rig_{GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Simd, Mfma, testing::ValuesIn(simd_levels()),
-                         [](const auto& info) { return simd_name(info.param); });
+                         [](const auto& each) { return simd_name(each.param); });
 
 // Small integers, different in each place.
 int a_value(unsigned block, unsigned i, unsigned k) { return static_cast<int>((block * 5 + i * 3 + k * 7) % 11) - 5; }

@@ -54,8 +54,10 @@ TEST_F(Salu, ShiftsAndFieldsOf32And64Bits) {
     s_lshr_b64 s[4:5], s[2:3], 37
     s_mov_b32 s1, 0x80000000
     s_ashr_i64 s[6:7], s[0:1], 33
-    s_bfe_u32 s8, 0x12345678, 0x80004
-    s_bfe_i32 s9, 0x12345688, 0x80000
+    s_mov_b32 s30, 0x12345678
+    s_bfe_u32 s8, s30, 0x80004
+    s_mov_b32 s31, 0x12345688
+    s_bfe_i32 s9, s31, 0x80000
     s_bfm_b32 s10, 4, 8
     s_bfe_u64 s[12:13], s[2:3], 0x100024
     s_brev_b32 s14, 1
@@ -63,7 +65,8 @@ TEST_F(Salu, ShiftsAndFieldsOf32And64Bits) {
     s_flbit_i32_b32 s16, 0x00010000
     s_bcnt1_i32_b64 s17, s[0:1]
     s_sext_i32_i8 s18, 0x1ff
-    s_pack_ll_b32_b16 s19, 0x11112222, 0x33334444
+    s_mov_b32 s32, 0x11112222
+    s_pack_ll_b32_b16 s19, s32, 0x33334444
     s_pack_lh_b32_b16 s20, s19, s19
     s_mul_hi_u32 s21, 0x80000000, 6
     s_mul_i32 s22, 0x10001, 0x10001

@@ -2,6 +2,7 @@
 // Vector arithmetic against C++ written lane by lane, at edge values, with partial EXEC, on every instruction set.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <functional>
@@ -27,7 +28,7 @@ class Valu : public testing::TestWithParam<SimdLevel> {
   WaveRig rig_{GetParam()};
 };
 INSTANTIATE_TEST_SUITE_P(Simd, Valu, testing::ValuesIn(simd_levels()),
-                         [](const auto& info) { return simd_name(info.param); });
+                         [](const auto& each) { return simd_name(each.param); });
 
 struct Case32 {
   const char* text;  // behind the mnemonic: "D" is the destination
