@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace kfdlab::engine {
 namespace {
@@ -82,6 +83,14 @@ std::unique_ptr<EngineThread::Resident> EngineThread::admit() {
     }
   }
   auto resident = std::make_unique<Resident>();
+  // Then those meant to follow a workgroup that has not ended: it may be waiting for them.
+  for (const auto& other : residents_) {
+    if (other->range.next < other->range.end && !other->grid->paused()) {
+      resident->grid = other->grid;
+      resident->range = std::exchange(other->range, {});
+      return resident;
+    }
+  }
   resident->grid = pool_.next(resident->range);
   return resident->grid != nullptr ? std::move(resident) : nullptr;
 }

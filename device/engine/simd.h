@@ -173,6 +173,15 @@ KFDLAB_INLINE I64 compare_lanes(F64 a, F64 b) {
 #endif
 }
 
+KFDLAB_INLINE bool any_nan(F64 a, F64 b) {
+#ifdef __AVX512F__
+  // Of each pair of elements one may be NaN; the comparison is of both at once.
+  return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_UNORD_Q) != 0;
+#else
+  return _mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q)) != 0;
+#endif
+}
+
 KFDLAB_INLINE Pair unpack(U32 low, U32 high) {
 #ifdef __AVX512F__
   return {(U64)_mm512_unpacklo_epi32((__m512i)low, (__m512i)high),

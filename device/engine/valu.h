@@ -147,12 +147,61 @@ KFDLAB_INLINE U32 flush16(U32 v) {
   return v & ~((U32)small & 0x3ffu);
 }
 
-template <typename Op, Form kForm>
-const MicroOp* narrow(Wave& wave, const MicroOp& op) {
+// Chunks from `first` on of any form, NaN results included.
+template <typename Op, bool kMods>
+[[gnu::noinline]] const MicroOp* narrow_rest(Wave& wave, const MicroOp& op, unsigned first) {
   constexpr unsigned kSources = kSourcesOf<Op>;
   const std::uint64_t exec = wave.exec();
   std::uint32_t* out = row_at(wave, op.dst);
+  Source32 source[kSources];
+  SignMasks masks[kSources];
+  const std::uint32_t* at[kSources];
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < kSources; ++i) {
+    source[i].init(wave, op, i);
+    at[i] = source[i].at + first * source[i].step;
+    if constexpr (kMods) {
+      masks[i].init(op, i, Op::kFloat == 16 ? 0x8000u : 0x80000000u);
+    }
+  }
+  for (unsigned c = first; c < kChunks; ++c) {
+    U32 v[3] = {};
+#pragma GCC unroll 3
+    for (unsigned i = 0; i < kSources; ++i) {
+      v[i] = load(at[i]);
+      at[i] += source[i].step;
+      if constexpr (kMods) {
+        v[i] = masks[i].apply(v[i]);
+        if (Op::kFloat == 16 && (op.aux8[kFlushAt] & 1) != 0) {
+          v[i] = flush16(v[i]);
+        }
+      }
+    }
+    U32 result = call32(&Op::f, v[0], v[1], v[2]);
+    if constexpr (Op::kFixNan) {
+      result = fix_nan<kSources>(result, v[0], v[1], v[2]);
+    }
+    if constexpr (kMods && Op::kFloatDst == 32) {
+      if ((op.omod | op.aux8[kClampAt]) != 0) {
+        result = finish32(result, op);
+      }
+    }
+    if constexpr (kMods && Op::kFloatDst == 16) {
+      result = finish16(result, op);
+    }
+    store_masked(out + c * kN, result, chunk_mask(exec, c));
+  }
+  return next(op);
+}
+
+// The common forms. A chunk with a NaN result, of which there are few, is left to narrow_rest: a call in the middle of
+// this loop would cost every instruction its registers.
+template <typename Op, Form kForm>
+const MicroOp* narrow(Wave& wave, const MicroOp& op) {
+  constexpr unsigned kSources = kSourcesOf<Op>;
   if constexpr (kForm == Form::VV || kForm == Form::SV) {
+    const std::uint64_t exec = wave.exec();
+    std::uint32_t* out = row_at(wave, op.dst);
     const std::uint32_t* first = kForm == Form::VV ? row_at(wave, op.src[0]) : nullptr;
     const U32 scalar0 = kForm == Form::SV ? splat(*scalar_source(wave, op, 0)) : U32{};
     const std::uint32_t* second = kSources > 1 ? row_at(wave, op.src[1]) : nullptr;
@@ -162,48 +211,18 @@ const MicroOp* narrow(Wave& wave, const MicroOp& op) {
       const U32 a = kForm == Form::VV ? load(first + c * kN) : scalar0;
       const U32 b = kSources > 1 ? load(second + c * kN) : U32{};
       const U32 d = kSources > 2 ? load(third + c * kN) : U32{};
-      U32 result = call32(&Op::f, a, b, d);
+      const U32 result = call32(&Op::f, a, b, d);
       if constexpr (Op::kFixNan) {
-        result = fix_nan<kSources>(result, a, b, d);
+        if (compare<_CMP_UNORD_Q>((F32)result, (F32)result) != 0) [[unlikely]] {
+          return narrow_rest<Op, false>(wave, op, c);
+        }
       }
       store_masked(out + c * kN, result, chunk_mask(exec, c));
     }
+    return next(op);
   } else {
-    Source32 source[kSources];
-    SignMasks masks[kSources];
-    for (unsigned i = 0; i < kSources; ++i) {
-      source[i].init(wave, op, i);
-      if constexpr (kForm == Form::Mods) {
-        masks[i].init(op, i, Op::kFloat == 16 ? 0x8000u : 0x80000000u);
-      }
-    }
-    for (unsigned c = 0; c < kChunks; ++c) {
-      U32 v[3] = {};
-      for (unsigned i = 0; i < kSources; ++i) {
-        v[i] = source[i].chunk(c);
-        if constexpr (kForm == Form::Mods) {
-          v[i] = masks[i].apply(v[i]);
-          if (Op::kFloat == 16 && (op.aux8[kFlushAt] & 1) != 0) {
-            v[i] = flush16(v[i]);
-          }
-        }
-      }
-      U32 result = call32(&Op::f, v[0], v[1], v[2]);
-      if constexpr (Op::kFixNan) {
-        result = fix_nan<kSources>(result, v[0], v[1], v[2]);
-      }
-      if constexpr (kForm == Form::Mods && Op::kFloatDst == 32) {
-        if ((op.omod | op.aux8[kClampAt]) != 0) {
-          result = finish32(result, op);
-        }
-      }
-      if constexpr (kForm == Form::Mods && Op::kFloatDst == 16) {
-        result = finish16(result, op);
-      }
-      store_masked(out + c * kN, result, chunk_mask(exec, c));
-    }
+    return narrow_rest<Op, kForm == Form::Mods>(wave, op, 0);
   }
-  return next(op);
 }
 
 // A source of a wide instruction.
@@ -242,26 +261,18 @@ KFDLAB_INLINE void store_pair(std::uint32_t* out, Pair value, unsigned mask, boo
   }
 }
 
+// VV and SV do not exist for wide instructions: loading pairs dominates. kFix: with NaN results; else the chunk that has
+// one and all behind it are left to the version that fixes them.
+template <typename Op, bool kMods, bool kFix>
+KFDLAB_INLINE const MicroOp* wide_chunks(Wave& wave, const MicroOp& op, unsigned first);
 template <typename Op, bool kMods>
-KFDLAB_INLINE U64 wide_half(const MicroOp& op, U64 a, U64 b, U64 d) {
-  constexpr unsigned kSources = kSourcesOf<Op>;
-  U64 result = call64(&Op::f, a, b, d);
-  if constexpr (Op::kFixNan) {
-    result = fix_nan<kSources>(result, a, b, d);
-  }
-  if constexpr (kMods && Op::kFloatDst == 64) {
-    if ((op.omod | op.aux8[kClampAt]) != 0) {
-      result = finish64(result, op);
-    }
-  }
-  return result;
+[[gnu::noinline]] const MicroOp* wide_rest(Wave& wave, const MicroOp& op, unsigned first) {
+  return wide_chunks<Op, kMods, true>(wave, op, first);
 }
 
-// VV and SV do not exist for wide instructions: loading pairs dominates.
-template <typename Op, Form kForm>
-const MicroOp* wide(Wave& wave, const MicroOp& op) {
+template <typename Op, bool kMods, bool kFix>
+KFDLAB_INLINE const MicroOp* wide_chunks(Wave& wave, const MicroOp& op, unsigned first) {
   constexpr unsigned kSources = kSourcesOf<Op>;
-  constexpr bool kMods = kForm == Form::Mods;
   const std::uint64_t exec = wave.exec();
   std::uint32_t* out = row_at(wave, op.dst);
   Source64<(Op::kWide & 1) != 0> s0;
@@ -277,14 +288,14 @@ const MicroOp* wide(Wave& wave, const MicroOp& op) {
   U64 keep[3];
   U64 flip[3];
   if constexpr (kMods) {
+#pragma GCC unroll 3
     for (unsigned i = 0; i < kSources; ++i) {
       const std::uint64_t sign = (Op::kWide >> i & 1u) != 0 ? 1ull << 63 : 1ull << 31;
       keep[i] = splat64((op.abs >> i & 1u) != 0 ? ~sign : ~0ull);
       flip[i] = splat64((op.neg >> i & 1u) != 0 ? sign : 0);
     }
   }
-#pragma GCC unroll 2
-  for (unsigned c = 0; c < kChunks; ++c) {
+  for (unsigned c = first; c < kChunks; ++c) {
     Pair a = s0.chunk(c);
     Pair b{};
     Pair d{};
@@ -303,10 +314,28 @@ const MicroOp* wide(Wave& wave, const MicroOp& op) {
         d = {(d.a & keep[2]) ^ flip[2], (d.b & keep[2]) ^ flip[2]};
       }
     }
-    const Pair result{wide_half<Op, kMods>(op, a.a, b.a, d.a), wide_half<Op, kMods>(op, a.b, b.b, d.b)};
+    Pair result{call64(&Op::f, a.a, b.a, d.a), call64(&Op::f, a.b, b.b, d.b)};
+    if constexpr (Op::kFixNan && kFix) {
+      result.a = fix_nan<kSources>(result.a, a.a, b.a, d.a);
+      result.b = fix_nan<kSources>(result.b, a.b, b.b, d.b);
+    } else if constexpr (Op::kFixNan) {
+      if (any_nan((F64)result.a, (F64)result.b)) [[unlikely]] {
+        return wide_rest<Op, kMods>(wave, op, c);
+      }
+    }
+    if constexpr (kMods && Op::kFloatDst == 64) {
+      if ((op.omod | op.aux8[kClampAt]) != 0) {
+        result = {finish64(result.a, op), finish64(result.b, op)};
+      }
+    }
     store_pair(out + c * kN, result, chunk_mask(exec, c), Op::kWideDst);
   }
   return next(op);
+}
+
+template <typename Op, Form kForm>
+const MicroOp* wide(Wave& wave, const MicroOp& op) {
+  return wide_chunks<Op, kForm == Form::Mods, false>(wave, op, 0);
 }
 
 // ---- lowering ----
@@ -345,13 +374,13 @@ bool with_mxcsr(Lowering& lowering, unsigned float_bits, Emit&& emit) {
   return done;
 }
 
-template <typename Op>
+// kIsClamped: Op itself is the saturating version.
+template <typename Op, bool kIsClamped = false>
 bool lower_narrow(Lowering& lowering) {
-  const isa::Inst& inst = lowering.inst();
-  if constexpr (Op::kFloatDst == 0) {
-    if (inst.clamp) {
+  if constexpr (Op::kFloatDst == 0 && !kIsClamped) {
+    if (lowering.inst().clamp) {
       if constexpr (HasClamped<Op>) {
-        return lower_narrow<typename Op::Clamped>(lowering);
+        return lower_narrow<typename Op::Clamped, true>(lowering);
       } else {
         return false;
       }

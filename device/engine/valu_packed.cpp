@@ -204,7 +204,7 @@ bool lower_packed_move(Lowering& lowering) {
   return vector_result(op);
 }
 
-// ---- mixed precision: a source with op_sel_hi is the half that op_sel names, else f32; neg_hi is abs ----
+// ---- mixed precision: a source with op_sel_hi is the half that op_sel names, else f32 ----
 
 enum class MixResult { F32, Low, High };
 template <MixResult kResult>
@@ -222,7 +222,7 @@ const MicroOp* mix(Wave& wave, const MicroOp& op) {
       if ((op.aux8[kOpSelHiAt] >> i & 1u) != 0) {
         v[i] = (U32)half_to_float(v[i] >> ((op.aux8[kOpSelAt] >> i & 1u) * 16u));
       }
-      if ((op.aux8[kNegHiAt] >> i & 1u) != 0) {
+      if ((op.abs >> i & 1u) != 0) {
         v[i] &= 0x7fffffffu;
       }
       if ((op.neg >> i & 1u) != 0) {
