@@ -5,6 +5,7 @@
 // too, each checked against the CPU.
 #include <time.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -72,6 +73,33 @@ void bench_loop(EngineRig& rig) {
   }
   rig.load(*words);
   measure(rig, "valu loop", rig.linear(64 * 64, 256), [] { return true; });
+}
+
+// From launch() to the completion of a kernel that ends at once, one wave and many.
+void bench_empty(EngineRig& rig) {
+  const auto words = assemble("s_endpgm");
+  if (!words || words->empty()) {
+    return;
+  }
+  rig.load(*words);
+  constexpr int kRuns = 2000;
+  double seconds = 1;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const double before = cpu_seconds();
+    for (int i = 0; i < kRuns; ++i) {
+      static_cast<void>(rig.run(rig.linear(64, 64)));
+    }
+    seconds = std::min(seconds, cpu_seconds() - before);
+  }
+  std::printf("%-12s %8.1f us a dispatch (CPU time of both sides)\n", "empty", seconds / kRuns * 1e6);
+  constexpr std::uint32_t kWaves = 1 << 16;
+  seconds = 1;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const double before = cpu_seconds();
+    static_cast<void>(rig.run(rig.linear(kWaves * 64, 256)));
+    seconds = std::min(seconds, cpu_seconds() - before);
+  }
+  std::printf("%-12s %8.3f us a wave\n", "wave", seconds / kWaves * 1e6);
 }
 
 struct Buffers {
@@ -234,6 +262,7 @@ int bench_main(int argc, char** argv) {
   const std::string only = argc > 2 ? argv[2] : "";
   if (only.empty()) {
     bench_loop(rig);
+    bench_empty(rig);
   }
   if (argc > 1) {
     const auto object = CodeObject::load(rig, argv[1], EngineRig::kMemory);

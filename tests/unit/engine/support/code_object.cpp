@@ -8,9 +8,13 @@
 #include <fstream>
 #include <iterator>
 
+#include "device/engine/wave.h"
+
 namespace kfdlab::engine {
 namespace {
 
+constexpr std::uint64_t kScratch = EngineRig::kMemory + (5u << 20);
+constexpr std::uint32_t kScratchBytes = 7u << 20;
 constexpr std::string_view kBundleMagic = "__CLANG_OFFLOAD_BUNDLE__";
 
 template <typename T>
@@ -125,11 +129,22 @@ std::optional<Dispatch> CodeObject::dispatch(const std::string& kernel, const Gr
   launch.packet_va = packet_va;
   launch.descriptor_va = found->second;
   launch.queue_va = packet_va;
+  // The descriptor that ROCr makes for gfx9: swizzled, lane in the index, stride of 64 lanes.
+  launch.scratch_base = kScratch;
+  launch.scratch_descriptor = {static_cast<std::uint32_t>(kScratch), static_cast<std::uint32_t>(kScratch >> 32) | 1u << 31,
+                               kScratchBytes, 4u | 5u << 3 | 6u << 6 | 7u << 9 | 4u << 12 | 4u << 15 | 3u << 21 | 1u << 23};
   Dispatch out;
   std::uint32_t lane_bytes = 0;
   if (!prepare_aql(launch, out, lane_bytes).empty()) {
     return std::nullopt;
   }
+  if (lane_bytes != 0) {
+    out.scratch_base = kScratch;
+    out.scratch_wave_bytes = (lane_bytes * kLanes + 1023) & ~1023u;
+    out.scratch_waves = kScratchBytes / out.scratch_wave_bytes;
+  }
+  out.private_aperture_hi = 0x10000000;
+  out.shared_aperture_hi = 0x20000000;
   out.queue = 1;
   out.vmid = device::TestGpu::kVmid;
   return out;

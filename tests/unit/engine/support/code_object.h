@@ -24,7 +24,7 @@ class CodeObject {
     std::array<std::uint32_t, 3> group{1, 1, 1};
   };
   // `arguments` are the bytes of the kernel's explicit arguments; hidden ones are zeros. Packet and arguments are put
-  // behind the code. Nothing if there is no such kernel.
+  // behind the code; scratch, if the kernel needs some, is at the end of the rig's memory. Nothing if there is no such kernel.
   [[nodiscard]] std::optional<Dispatch> dispatch(const std::string& kernel, const Grid& grid,
                                                  const std::vector<std::uint8_t>& arguments) const;
 
