@@ -128,19 +128,20 @@ int kfd_buffer_allow_mmap(struct kfd_process *p, struct kfd_buffer *buf)
 }
 
 /*
- * VRAM and GTT: a TTM object that the process's render file may mmap, without PUBLIC too: the thunk maps every buffer,
- * those without access, for debuggers, and gives up when it cannot.
+ * VRAM and GTT: a TTM object that the process's render file may mmap; without PUBLIC a mapping has no access. The thunk
+ * maps such buffers too, for debuggers, and gives up when it cannot.
  */
 static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	bool vram = buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_VRAM;
+	bool cpu_access = !vram || buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
 	struct klttm_bo *bo;
 
 	/* Refused here rather than by trying: TTM would evict everything, or reclaim, before it gave up. */
 	if (buf->size > (vram ? buf->dev->vram_size : (u64)totalram_pages() << PAGE_SHIFT))
 		return -ENOMEM;
 	bo = klttm_bo_create(buf->dev->ttm, buf->size,
-			     vram ? AMDGPU_GEM_DOMAIN_VRAM : AMDGPU_GEM_DOMAIN_GTT, true);
+			     vram ? AMDGPU_GEM_DOMAIN_VRAM : AMDGPU_GEM_DOMAIN_GTT, cpu_access);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo) == -ENOSPC ? -ENOMEM : PTR_ERR(bo);
 	buf->bo = bo;

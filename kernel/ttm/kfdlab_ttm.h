@@ -134,7 +134,7 @@ void klttm_for_each_svm_block(struct klttm_device *dev, void (*fn)(struct klttm_
 
 /*
  * Buffer objects for KFD's ALLOC_MEMORY_OF_GPU and GEM. Memory is zeroed before return. Domain is
- * AMDGPU_GEM_DOMAIN_VRAM or _GTT. Without @cpu_access mmap() answers EACCES. ERR_PTR: -EINVAL size 0 or
+ * AMDGPU_GEM_DOMAIN_VRAM or _GTT. Without @cpu_access mmap() with any access answers EPERM. ERR_PTR: -EINVAL size 0 or
  * another domain, -ENOSPC larger than the heap, -ENOMEM no room, -ENODEV. Context: may sleep, no dma_resv held.
  * The objects of a GPU together never exceed its VRAM, and GTT objects of all GPUs never half of RAM: -ENOMEM.
  */

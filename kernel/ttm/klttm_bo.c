@@ -39,8 +39,11 @@ static bool klttm_try_commit(atomic64_t *committed, u64 limit, u64 bytes)
 
 static atomic64_t *klttm_commit_now(struct klttm_device *dev, u32 domains, u64 size)
 {
+	/* Page tables are never evicted: objects cannot have that part. */
+	u64 vram = dev->config.vram_size - READ_ONCE(dev->vram_top);
+
 	if (domains & AMDGPU_GEM_DOMAIN_VRAM &&
-	    klttm_try_commit(&dev->vram_committed, dev->config.vram_size, size))
+	    klttm_try_commit(&dev->vram_committed, vram, size))
 		return &dev->vram_committed;
 	if (domains != AMDGPU_GEM_DOMAIN_VRAM &&
 	    klttm_try_commit(&klttm_gtt_committed, dev->gtt_man.size, size))

@@ -95,10 +95,13 @@ int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 {
 	struct ttm_buffer_object *tbo = container_of(obj, struct ttm_buffer_object, base);
 	struct klttm_bo *bo = to_klttm_bo(tbo);
+	bool access = vma->vm_flags & VM_ACCESS_FLAGS;
 	int ret;
 
-	if (bo->userptr || bo->create_flags & AMDGPU_GEM_CREATE_NO_CPU_ACCESS)
+	if (bo->userptr || (access && bo->create_flags & AMDGPU_GEM_CREATE_NO_CPU_ACCESS))
 		return -EPERM;
+	if (bo->create_flags & AMDGPU_GEM_CREATE_NO_CPU_ACCESS)
+		kcompat_vm_flags_clear(vma, VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC);
 	if (obj->import_attach) {
 		/* The mapping is of the exporter's file, which it holds instead of our object. */
 		vma->vm_private_data = NULL;
@@ -113,7 +116,7 @@ int klttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	 * The thunk maps VRAM that only the GPU is to use without access and privately. Nothing is ever copied on write
 	 * there, but TTM refuses what could be; so it can never become writable.
 	 */
-	if (is_cow_mapping(vma->vm_flags) && !(vma->vm_flags & VM_ACCESS_FLAGS))
+	if (is_cow_mapping(vma->vm_flags) && !access)
 		kcompat_vm_flags_clear(vma, VM_MAYWRITE);
 	ret = ttm_bo_mmap_obj(vma, tbo);
 	if (ret)

@@ -95,10 +95,11 @@ struct klttm_device {
 	 */
 	unsigned long no_ram_since;
 
-	spinlock_t mm_lock;		/* mm, vram_held, vram_reserved */
+	spinlock_t mm_lock;		/* mm, vram_held, vram_reserved, vram_top */
 	struct drm_mm mm;		/* in pages from vram_base */
 	u64 vram_held;
 	u64 vram_reserved;
+	u64 vram_top;			/* of those, klttm_vram_reserve_top(); read without the lock */
 	u64 vram_given_back;		/* mm_lock: of objects that TTM has in VRAM, pages whose VRAM is free already */
 	bool trim_again;		/* a block could not be trimmed for want of memory. Any lock or none. */
 

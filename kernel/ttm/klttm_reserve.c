@@ -10,6 +10,7 @@
 struct klttm_reservation {
 	struct klttm_device *dev;
 	struct drm_mm_node node;
+	bool top;
 };
 
 static struct klttm_reservation *klttm_vram_reserve_run(struct klttm_device *dev, u64 bytes,
@@ -32,6 +33,9 @@ static struct klttm_reservation *klttm_vram_reserve_run(struct klttm_device *dev
 	if (!ret) {
 		dev->vram_held += bytes;
 		dev->vram_reserved += bytes;
+		res->top = mode == DRM_MM_INSERT_HIGH;
+		if (res->top)
+			WRITE_ONCE(dev->vram_top, dev->vram_top + bytes);
 	}
 	spin_unlock(&dev->mm_lock);
 	if (ret) {
@@ -67,6 +71,8 @@ void klttm_vram_unreserve(struct klttm_reservation *res)
 	spin_lock(&dev->mm_lock);
 	dev->vram_held -= res->node.size << PAGE_SHIFT;
 	dev->vram_reserved -= res->node.size << PAGE_SHIFT;
+	if (res->top)
+		WRITE_ONCE(dev->vram_top, dev->vram_top - (res->node.size << PAGE_SHIFT));
 	drm_mm_remove_node(&res->node);
 	spin_unlock(&dev->mm_lock);
 	kfree(res);

@@ -98,11 +98,11 @@ TEST_F(Fdinfo, SharedObjectsAreNamedInEveryFile) {
 
 // Every file's own objects, and SVM pages, which belong to no file: together they are what is used.
 TEST_F(Fdinfo, FilesAndSvmAddUpToVramUsage) {
-  const std::uint64_t before = vram_used();
   const Result<KfdClient> kfd = KfdClient::open();
   ASSERT_TRUE(kfd.ok()) << kfd.error().message;
   const Fd acquired = open_node();
   ASSERT_EQ(kfd.value().acquire_vm(gpu().gpu_id, acquired.get()), 0);
+  const std::uint64_t before = vram_used();  // page tables, which are in no file
   std::vector<Fd> files;
   const auto sum = [&] {
     std::uint64_t bytes = GemFile(acquired.get()).fdinfo_bytes("drm-memory-vram");

@@ -60,7 +60,6 @@ TEST_F(FaultSignal, PrefetchThatEvictsDuringASignalStormSucceedsAndLosesNothing)
 }
 
 TEST_F(FaultSignal, BufferAllocationThatEvictsDuringASignalStormGetsItsRoomOrSaysEintr) {
-  ASSERT_NO_FATAL_FAILURE(acquire());
   const auto memory = std::make_unique<Buffer>(kLeft);
   fill_pattern(memory->bytes(), kSeed);
   const Reservation space(kLeft * kPageSize);

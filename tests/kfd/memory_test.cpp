@@ -153,12 +153,16 @@ TEST_F(KfdMemory, PrivateVramCanBeMappedWithoutAccessAsTheThunkDoes) {
   KfdAlloc alloc = request(va(), kMiB, kVram | kWritable);
   ASSERT_EQ(kfd().alloc(&alloc), 0);
   const auto offset = static_cast<off_t>(alloc.mmap_offset);
-  EXPECT_EQ(::mmap(nullptr, kMiB, PROT_READ, MAP_PRIVATE, render_fd(), offset), MAP_FAILED);
-  EXPECT_EQ(errno, EINVAL) << "nothing of it is copied on write";
+  for (const int flags : {MAP_PRIVATE, MAP_SHARED}) {
+    EXPECT_EQ(::mmap(nullptr, kMiB, PROT_READ, flags, render_fd(), offset), MAP_FAILED);
+    EXPECT_EQ(errno, EPERM);
+  }
   void* at = ::mmap(nullptr, kMiB, PROT_NONE, MAP_PRIVATE, render_fd(), offset);
   ASSERT_NE(at, MAP_FAILED) << std::strerror(errno);
-  EXPECT_EQ(::mprotect(at, kMiB, PROT_READ | PROT_WRITE), -1);
-  EXPECT_EQ(errno, EACCES);
+  for (const int access : {PROT_READ, PROT_WRITE}) {
+    EXPECT_EQ(::mprotect(at, kMiB, access), -1);
+    EXPECT_EQ(errno, EACCES);
+  }
   ::munmap(at, kMiB);
   EXPECT_EQ(kfd().free(alloc.handle), 0);
 }
@@ -396,6 +400,7 @@ TEST_F(KfdMemory, MappedBufferCannotBeFreed) {
 
 TEST_F(KfdMemory, LastCloseFreesWhatWasNot) {
   const std::uint64_t before = available();
+  constexpr std::uint64_t kMostTables = 2 * kMiB;  // of the address space, which goes too
   KfdAlloc vram = request(va(), 8 * kMiB, kVram | kPublic | kWritable);
   KfdAlloc gtt = request(va(8 * kMiB), 8 * kMiB, kGtt | kWritable);
   ASSERT_EQ(kfd().alloc(&vram), 0);
@@ -406,7 +411,7 @@ TEST_F(KfdMemory, LastCloseFreesWhatWasNot) {
   ASSERT_TRUE(again);
   EXPECT_TRUE(eventually([&] {
     std::uint64_t now = 0;
-    return again.value().available_memory(gpu_id(), &now) == 0 && now == before;
+    return again.value().available_memory(gpu_id(), &now) == 0 && now >= before && now <= before + kMostTables;
   }));
   EXPECT_EQ(again.value().free(vram.handle), EINVAL) << "a new object knows nothing of the old one's handles";
 }

@@ -80,6 +80,11 @@ class Worker {
       }
       context_.render_fds.push_back(node);
     }
+    // Without retry faults a GPU's mapping is made in advance and again after every change, at any time, and counts as a
+    // write: whoever holds a page that a fork shared would be parted from it without anybody's doing here.
+    if (const int error = kfd_->set_xnack_mode(1, nullptr); error != 0) {
+      give_up(context_.board, "XNACK cannot be switched on: errno " + std::to_string(error));
+    }
   }
 
   void live(unsigned thread) {
