@@ -82,7 +82,8 @@ class Worker {
     }
     // Without retry faults a GPU's mapping is made in advance and again after every change, at any time, and counts as a
     // write: whoever holds a page that a fork shared would be parted from it without anybody's doing here.
-    if (const int error = kfd_->set_xnack_mode(1, nullptr); error != 0) {
+    std::int32_t mode = 0;
+    if (const int error = kfd_->set_xnack_mode(1, &mode); error != 0) {
       give_up(context_.board, "XNACK cannot be switched on: errno " + std::to_string(error));
     }
   }
