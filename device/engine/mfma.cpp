@@ -9,6 +9,7 @@
 // Sums start from C and go up in k, one fused rounding per term; hardware does not publish its order.
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "device/engine/half_ops.h"
 
@@ -19,20 +20,21 @@ using isa::Op;
 
 constexpr unsigned kMaxElements = 4;
 
-struct FormatF32 {
-  using Term = float;
-  using Vector = F32;
-  static constexpr unsigned kElements = 1;
-  static constexpr unsigned kDwords = 1;
-  static void read(const std::uint32_t* row, unsigned lane, float* out) { std::memcpy(out, &row[lane], 4); }
-  KFDLAB_INLINE static F32 add_product(float a, F32 b, F32 c) { return fma(splatf(a), b, c); }
-  static float add_product(float a, float b, float c) { return std::fma(a, b, c); }
-};
 struct FloatTerms {
   using Term = float;
   using Vector = F32;
   KFDLAB_INLINE static F32 add_product(float a, F32 b, F32 c) { return fma(splatf(a), b, c); }
   static float add_product(float a, float b, float c) { return std::fma(a, b, c); }
+  // A NaN is the default one, whatever went in.
+  KFDLAB_INLINE static F32 finish(F32 v) {
+    return (F32)select(compare<_CMP_UNORD_Q>(v, v), splat(0x7fc00000u), (U32)v);
+  }
+  static float finish(float v) { return std::isnan(v) ? std::numeric_limits<float>::quiet_NaN() : v; }
+};
+struct FormatF32 : FloatTerms {
+  static constexpr unsigned kElements = 1;
+  static constexpr unsigned kDwords = 1;
+  static void read(const std::uint32_t* row, unsigned lane, float* out) { std::memcpy(out, &row[lane], 4); }
 };
 struct FormatF16 : FloatTerms {
   static constexpr unsigned kElements = 4;
@@ -75,6 +77,8 @@ struct FormatI8 {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b) +
                                      static_cast<std::uint32_t>(c));
   }
+  KFDLAB_INLINE static U32 finish(U32 v) { return v; }
+  static std::int32_t finish(std::int32_t v) { return v; }
 };
 
 // Lane that gives `lane` its B, by blgp.
@@ -147,6 +151,7 @@ const MicroOp* multiply(Wave& wave, const MicroOp& op) {
         for (unsigned k = 0; k < kK; ++k) {
           sum = Format::add_product(a[a_block(op.aux8[0], op.aux8[1], block)][k][r], b[block][k][lane % 4], sum);
         }
+        sum = Format::finish(sum);
         std::memcpy(&out[r * kLanes + lane], &sum, sizeof sum);
       }
     }
@@ -164,7 +169,7 @@ const MicroOp* multiply(Wave& wave, const MicroOp& op) {
             std::memcpy(&column, &b[block][k][lane % kM], sizeof column);
             sum = Format::add_product(a[from][k][i], column, sum);
           }
-          store(out + at, (U32)sum);
+          store(out + at, (U32)Format::finish(sum));
         }
       }
     }
@@ -179,6 +184,7 @@ double lane64(const std::uint32_t* rows, unsigned lane) {
   return value;
 }
 void set_lane64(std::uint32_t* rows, unsigned lane, double value) {
+  value = std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;
   std::uint64_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   rows[lane] = static_cast<std::uint32_t>(bits);
