@@ -50,7 +50,8 @@ static struct svm_range *svm_range_create(struct svm_range_list *svms,
 						  &svm_notifier_ops);
 	if (ret) {
 		svm_range_free(range);
-		return ERR_PTR(ret);
+		/* The first of an mm takes all its locks, which any signal interrupts; nothing was changed. */
+		return ERR_PTR(ret == -EINTR && !fatal_signal_pending(current) ? -ERESTARTNOINTR : ret);
 	}
 	return range;
 }
