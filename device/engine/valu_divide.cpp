@@ -7,7 +7,7 @@
 //              normal numbers, and sets the mask of lanes whose quotient div_fmas must scale back;
 //   div_fmas   scales back in the direction that the size of the quotient so far (its third source) tells, rounding once;
 //   div_fixup  gives signs and the special cases.
-// One lane at a time: a division is a dozen instructions, of which these are three.
+// Ordinary operands (all lanes far from every limit) are done as vectors, others one lane at a time.
 // Facts: CDNA 2 ISA chapter 12.9; tests run on hardware by others (RDNA 3) for the direction of div_fmas.
 #include <cmath>
 #include <cstring>
@@ -219,34 +219,164 @@ void for_each_lane(std::uint64_t lanes, Each&& each) {
   }
 }
 
+// A source of either width as vectors of bits, with its modifiers. f32 has one vector a chunk, f64 a pair.
+template <typename T>
+struct VectorSource;
+template <>
+struct VectorSource<float> {
+  using Bits = U32;
+  static constexpr unsigned kParts = 1;
+  Source32 source;
+  SignMasks masks;
+  void init(const Wave& wave, const MicroOp& op, unsigned i) {
+    source.init(wave, op, i);
+    masks.init(op, i, 0x80000000u);
+  }
+  void load_chunk(unsigned c, U32* parts) const { parts[0] = masks.apply(source.chunk(c)); }
+  static void store_chunk(std::uint32_t* out, const U32* parts, unsigned mask) { store_masked(out, parts[0], mask); }
+  // Lanes of -1 and 0 as a mask.
+  static unsigned lanes(const U32* parts) { return collect((I32)parts[0]); }
+};
+template <>
+struct VectorSource<double> {
+  using Bits = U64;
+  static constexpr unsigned kParts = 2;
+  Source64<true> source;
+  U64 keep;
+  U64 flip;
+  void init(const Wave& wave, const MicroOp& op, unsigned i) {
+    source.init(wave, op, i);
+    keep = splat64((op.abs >> i & 1u) != 0 ? ~(1ull << 63) : ~0ull);
+    flip = splat64((op.neg >> i & 1u) != 0 ? 1ull << 63 : 0);
+  }
+  void load_chunk(unsigned c, U64* parts) const {
+    const Pair pair = source.chunk(c);
+    parts[0] = (pair.a & keep) ^ flip;
+    parts[1] = (pair.b & keep) ^ flip;
+  }
+  static void store_chunk(std::uint32_t* out, const U64* parts, unsigned mask) {
+    store_pair(out, {parts[0], parts[1]}, mask, true);
+  }
+  static unsigned lanes(const U64* parts) { return collect((I32)low_half({parts[0], parts[1]})); }
+};
+
+template <typename T>
+auto biased_exponent(typename VectorSource<T>::Bits bits) {
+  return bits >> Type<T>::kMantissa & static_cast<typename Type<T>::Bits>(Type<T>::kMaxExponent);
+}
+// low <= v <= high, for small unsigned numbers.
+template <typename Bits>
+Bits within(Bits v, int low, int high) {
+  return (Bits)(v - static_cast<unsigned>(low) <= Bits{} + static_cast<unsigned>(high - low));
+}
+
+// Whether all active lanes are such that scaling is not needed and every step of the sequence is exact enough.
+template <typename T>
+bool ordinary(const Wave& wave, const VectorSource<T>& denominator, const VectorSource<T>& numerator) {
+  using Bits = typename VectorSource<T>::Bits;
+  constexpr int kMax = Type<T>::kMaxExponent;
+  unsigned others = 0;
+  for (unsigned c = 0; c < kChunks; ++c) {
+    Bits d[2];
+    Bits n[2];
+    Bits good[2];
+    denominator.load_chunk(c, d);
+    numerator.load_chunk(c, n);
+    for (unsigned part = 0; part < VectorSource<T>::kParts; ++part) {
+      const Bits de = biased_exponent<T>(d[part]);
+      const Bits ne = biased_exponent<T>(n[part]);
+      good[part] = within(de, 1, kMax - 3) & within(ne, Type<T>::kTiny + 1, kMax - 1) &
+                   within(ne - de + static_cast<unsigned>(kMax), kMax - Type<T>::kBias + 3,
+                          kMax + Type<T>::kHugeQuotient - 1);
+    }
+    others |= ~VectorSource<T>::lanes(good) & chunk_mask(wave.exec(), c);
+  }
+  return others == 0;
+}
+
 template <typename T>
 const MicroOp* scale_handler(Wave& wave, const MicroOp& op) {
-  const LaneSource<T> source(wave, op, 0);
-  const LaneSource<T> denominator(wave, op, 1);
-  const LaneSource<T> numerator(wave, op, 2);
+  VectorSource<T> sources[3];
+  for (unsigned i = 0; i < 3; ++i) {
+    sources[i].init(wave, op, i);
+  }
   std::uint64_t mask = 0;
-  for_each_lane(wave.exec(), [&](unsigned lane) {
-    bool post_scale = false;
-    const T result = div_scale(source.lane(lane), denominator.lane(lane), numerator.lane(lane), post_scale);
-    store_lane(wave, op, lane, result);
-    mask |= std::uint64_t{post_scale} << lane;
-  });
+  if (ordinary<T>(wave, sources[1], sources[2])) [[likely]] {
+    for (unsigned c = 0; c < kChunks; ++c) {
+      typename VectorSource<T>::Bits parts[2];
+      sources[0].load_chunk(c, parts);
+      VectorSource<T>::store_chunk(row_at(wave, op.dst) + c * kN, parts, chunk_mask(wave.exec(), c));
+    }
+  } else {
+    const LaneSource<T> source(wave, op, 0);
+    const LaneSource<T> denominator(wave, op, 1);
+    const LaneSource<T> numerator(wave, op, 2);
+    for_each_lane(wave.exec(), [&](unsigned lane) {
+      bool post_scale = false;
+      const T result = div_scale(source.lane(lane), denominator.lane(lane), numerator.lane(lane), post_scale);
+      store_lane(wave, op, lane, result);
+      mask |= std::uint64_t{post_scale} << lane;
+    });
+  }
   std::memcpy(scalar_destination(wave, op.sdst), &mask, sizeof mask);
   return next(op);
 }
+
+struct PlainFma32 : Float32 {
+  static F32 f(F32 a, F32 b, F32 c) { return fma(a, b, c); }
+};
+struct PlainFma64 : Integer {
+  static constexpr unsigned kFloat = 64;
+  static constexpr unsigned kFloatDst = 64;
+  static constexpr bool kFixNan = true;
+  static constexpr unsigned kWide = 7;
+  static constexpr bool kWideDst = true;
+  static F64 f(F64 a, F64 b, F64 c) { return fma(a, b, c); }
+};
 template <typename T>
 const MicroOp* fmas_handler(Wave& wave, const MicroOp& op) {
+  const std::uint64_t post_scale = wave.vcc();
+  if ((post_scale & wave.exec()) == 0) [[likely]] {
+    if constexpr (sizeof(T) == 4) {
+      return narrow<PlainFma32, Form::Mods>(wave, op);
+    } else {
+      return wide<PlainFma64, Form::Mods>(wave, op);
+    }
+  }
   const LaneSource<T> a(wave, op, 0);
   const LaneSource<T> b(wave, op, 1);
   const LaneSource<T> c(wave, op, 2);
-  const std::uint64_t post_scale = wave.vcc();
   for_each_lane(wave.exec(), [&](unsigned lane) {
     store_lane(wave, op, lane, div_fmas(a.lane(lane), b.lane(lane), c.lane(lane), (post_scale >> lane & 1) != 0));
   });
   return next(op);
 }
+
 template <typename T>
 const MicroOp* fixup_handler(Wave& wave, const MicroOp& op) {
+  VectorSource<T> sources[3];
+  for (unsigned i = 0; i < 3; ++i) {
+    sources[i].init(wave, op, i);
+  }
+  if (ordinary<T>(wave, sources[1], sources[2])) [[likely]] {
+    using Bits = typename VectorSource<T>::Bits;
+    constexpr auto kSign = typename Type<T>::Bits{1} << (sizeof(T) * 8 - 1);
+    const Bits infinity = Bits{} + (static_cast<typename Type<T>::Bits>(Type<T>::kMaxExponent) << Type<T>::kMantissa);
+    for (unsigned c = 0; c < kChunks; ++c) {
+      Bits q[2];
+      Bits d[2];
+      Bits n[2];
+      sources[0].load_chunk(c, q);
+      sources[1].load_chunk(c, d);
+      sources[2].load_chunk(c, n);
+      for (unsigned part = 0; part < VectorSource<T>::kParts; ++part) {
+        // A NaN is above infinity.
+        q[part] = vmin<Bits>(q[part] & ~kSign, infinity) | ((d[part] ^ n[part]) & kSign);
+      }
+      VectorSource<T>::store_chunk(row_at(wave, op.dst) + c * kN, q, chunk_mask(wave.exec(), c));
+    }
+    return next(op);
+  }
   const LaneSource<T> quotient(wave, op, 0);
   const LaneSource<T> denominator(wave, op, 1);
   const LaneSource<T> numerator(wave, op, 2);

@@ -140,8 +140,9 @@ struct SourceOfTwo {
   [[nodiscard]] KFDLAB_INLINE U32 chunk(unsigned which, unsigned c) const { return load(dword[which] + c * step); }
 };
 
+// Chunks from `first` on with everything: signs, clamp, NaN results.
 template <typename Op>
-const MicroOp* packed32(Wave& wave, const MicroOp& op) {
+[[gnu::noinline]] const MicroOp* packed32_rest(Wave& wave, const MicroOp& op, unsigned first) {
   constexpr unsigned kSources = kSourcesOf<Op>;
   const std::uint64_t exec = wave.exec();
   std::uint32_t* out = row_at(wave, op.dst);
@@ -153,7 +154,7 @@ const MicroOp* packed32(Wave& wave, const MicroOp& op) {
     flip[1][i] = splat((op.aux8[kNegHiAt] >> i & 1u) != 0 ? 0x80000000u : 0);
   }
   const unsigned selects[2] = {op.aux8[kOpSelAt], op.aux8[kOpSelHiAt]};
-  for (unsigned c = 0; c < kChunks; ++c) {
+  for (unsigned c = first; c < kChunks; ++c) {
     U32 results[2];
     for (unsigned half = 0; half < 2; ++half) {
       U32 v[3] = {};
@@ -170,12 +171,67 @@ const MicroOp* packed32(Wave& wave, const MicroOp& op) {
   }
   return next(op);
 }
+// No signs, no clamp; kScalars: a source may be scalar.
+template <typename Op, bool kScalars>
+const MicroOp* packed32(Wave& wave, const MicroOp& op) {
+  constexpr unsigned kSources = kSourcesOf<Op>;
+  const std::uint64_t exec = wave.exec();
+  std::uint32_t* out = row_at(wave, op.dst);
+  const std::uint32_t* low[kSources];
+  const std::uint32_t* high[kSources];
+  unsigned step[kSources];
+  U32 scalars[kScalars ? 2 * kSources : 1];
+#pragma GCC unroll 3
+  for (unsigned i = 0; i < kSources; ++i) {
+    const unsigned low_dword = op.aux8[kOpSelAt] >> i & 1u;
+    const unsigned high_dword = op.aux8[kOpSelHiAt] >> i & 1u;
+    if (!kScalars || op.kind[i] == Kind::Vector) {
+      low[i] = row_at(wave, op.src[i]) + low_dword * kLanes;
+      high[i] = row_at(wave, op.src[i]) + high_dword * kLanes;
+      step[i] = kN;
+    } else {
+      const std::uint32_t* value = scalar_source(wave, op, i);
+      scalars[2 * i] = splat(value[low_dword]);
+      scalars[2 * i + 1] = splat(value[high_dword]);
+      low[i] = reinterpret_cast<const std::uint32_t*>(&scalars[2 * i]);
+      high[i] = reinterpret_cast<const std::uint32_t*>(&scalars[2 * i + 1]);
+      step[i] = 0;
+    }
+  }
+#pragma GCC unroll 4
+  for (unsigned c = 0; c < kChunks; ++c) {
+    U32 v[3] = {};
+    U32 w[3] = {};
+#pragma GCC unroll 3
+    for (unsigned i = 0; i < kSources; ++i) {
+      v[i] = load(low[i] + c * step[i]);
+      w[i] = load(high[i] + c * step[i]);
+    }
+    const U32 first = call32(&Op::f, v[0], v[1], v[2]);
+    const U32 second = call32(&Op::f, w[0], w[1], w[2]);
+    if (compare<_CMP_UNORD_Q>((F32)first, (F32)second) != 0) [[unlikely]] {
+      return packed32_rest<Op>(wave, op, c);
+    }
+    store_masked(out + c * kN, first, chunk_mask(exec, c));
+    store_masked(out + kLanes + c * kN, second, chunk_mask(exec, c));
+  }
+  return next(op);
+}
+template <typename Op>
+const MicroOp* packed32_mods(Wave& wave, const MicroOp& op) {
+  return packed32_rest<Op>(wave, op, 0);
+}
 template <typename Op>
 bool lower_packed32(Lowering& lowering) {
   return with_mxcsr(lowering, 32, [&] {
-    MicroOp& op = lowering.emit(packed32<Op>);
-    static_cast<void>(set_modifiers(lowering, op, 32, 32));
+    MicroOp& op = lowering.emit(nullptr);
+    const bool mods = set_modifiers(lowering, op, 32, 32) || lowering.inst().neg_hi != 0;
     set_selects(lowering, op);
+    bool vectors = true;
+    for (unsigned i = 0; i < kSourcesOf<Op>; ++i) {
+      vectors = vectors && op.kind[i] == Kind::Vector;
+    }
+    op.handler = mods ? Handler{packed32_mods<Op>} : vectors ? Handler{packed32<Op, false>} : Handler{packed32<Op, true>};
     return vector_result(op);
   });
 }
