@@ -111,6 +111,12 @@ const MicroOp* send_message(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
+// The message, then the end: nobody would wake a halted wave.
+const MicroOp* send_message_and_halt(Wave& wave, const MicroOp& op) {
+  const MicroOp* done = send_message(wave, op);
+  return done == nullptr ? nullptr : leave_behind(wave, op, Exit::End);
+}
+
 // MODE and M0 decide what the code behind means: it is another block.
 const MicroOp* gpr_index_on(Wave& wave, const MicroOp& op) {
   wave.mode |= kModeGprIndex;
@@ -183,6 +189,7 @@ void add_salu_control(LowerTable& table) {
   table.set(Op::s_trap, last<trap>);
   table.set(Op::s_rfe_b64, last<return_from_trap>);
   table.set(Op::s_sendmsg, plain<send_message>);
+  table.set(Op::s_sendmsghalt, last<send_message_and_halt>);
   table.set(Op::s_set_gpr_idx_on, lower_gpr_index_on);
   table.set(Op::s_set_gpr_idx_off, last<gpr_index_off>);
   table.set(Op::s_set_gpr_idx_mode, last<gpr_index_mode>);

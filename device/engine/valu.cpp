@@ -150,6 +150,7 @@ void add_valu(LowerTable& table) {
   add_valu_divide(table);
   add_valu_transcendental(table);
   add_valu_dot(table);
+  add_valu_sad(table);
   add_mfma(table);
   table.lower_extended = lower_extended;
 }

@@ -457,6 +457,7 @@ void add_valu_packed(LowerTable& table);
 void add_valu_divide(LowerTable& table);
 void add_valu_transcendental(LowerTable& table);
 void add_valu_dot(LowerTable& table);
+void add_valu_sad(LowerTable& table);
 void add_mfma(LowerTable& table);
 // SDWA and DPP.
 bool lower_extended(Lowering& lowering, isa::Inst& inst, LowerFunction entry);

@@ -158,6 +158,10 @@ struct CvtPkU8F32 : FloatSource {
     return (c & ~((U32{} + 0xffu) << shift)) | byte << shift;
   }
 };
+// The same on the old destination.
+struct CvtPkaccumU8F32 : CvtPkU8F32 {
+  static constexpr bool kAccumulate = true;
+};
 
 // ---- 64 bits ----
 
@@ -248,6 +252,7 @@ void add_valu_convert(LowerTable& table) {
   table.set(Op::v_cvt_pk_u16_u32, lower_narrow<CvtPkU16U32>);
   table.set(Op::v_cvt_pk_i16_i32, lower_narrow<CvtPkI16I32>);
   table.set(Op::v_cvt_pk_u8_f32, lower_narrow<CvtPkU8F32>);
+  table.set(Op::v_cvt_pkaccum_u8_f32, lower_narrow<CvtPkaccumU8F32>);
   table.set(Op::v_cvt_f64_i32, lower_wide<CvtF64I32>);
   table.set(Op::v_cvt_f64_u32, lower_wide<CvtF64U32>);
   table.set(Op::v_cvt_i32_f64, lower_wide<CvtI32F64>);

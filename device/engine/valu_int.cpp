@@ -371,6 +371,7 @@ bool lower_swap(Lowering& lowering) {
 
 void add_32(LowerTable& table) {
   table.set(Op::v_nop, lower_nop);
+  table.set(Op::v_clrexcp, lower_nop);
   table.set(Op::v_mov_b32, lower_narrow<Mov>);
   table.set(Op::v_accvgpr_read_b32, lower_narrow<Mov>);
   table.set(Op::v_accvgpr_write_b32, lower_narrow<Mov>);
