@@ -17,7 +17,7 @@ struct page;
 
 /*
  * The anon_vma of @page, referenced; NULL: @page is not mapped, or not anonymous memory. Context:
- * any; @page may be freed meanwhile.
+ * may sleep, as svm_anon_put(); @page may be freed meanwhile.
  */
 struct anon_vma *svm_anon_get(struct page *page);
 /* Context: may sleep; no anon_vma is locked. */
