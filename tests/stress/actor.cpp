@@ -66,7 +66,7 @@ Actor::Actor(Context context, unsigned thread)
   auto device = TestDevice::open();
   auto oracle = PageOracle::open();
   if (!gup || !device || !oracle) {
-    fail("cannot open the test devices");
+    fail((!gup ? gup.error() : !device ? device.error() : oracle.error()).message);
   }
   gup_ = std::make_unique<GupClient>(gup.take());
   device_ = std::make_unique<TestDevice>(device.take());

@@ -86,7 +86,7 @@ void Actor::live_as_child(ChildSlot* slot, Random& random) {
   auto gup = GupClient::open();
   auto oracle = PageOracle::open();
   if (!gup || !oracle) {
-    fail("a child cannot open the test devices");
+    fail("birth of a child: " + (gup ? oracle.error().message : gup.error().message));
   }
   gup_ = std::make_unique<GupClient>(gup.take());
   static_cast<void>(new std::optional<PageOracle>(std::move(oracle_)));  // its descriptor is closed already

@@ -100,12 +100,26 @@ Result<PageOracle> PageOracle::open() {
     return Error{"no GPU with coherent VRAM: no driver is bound to a virtual GPU (PCI 1af4:1110)"};
   }
   PageOracle oracle(std::move(pagemap), std::move(vram));
-  // The stack page below is present for certain; without CAP_SYS_ADMIN its frame reads as zero.
-  const volatile int witness = 0;
-  if (oracle.frame(const_cast<const int*>(&witness)) == 0) {
-    return Error{"/proc/self/pagemap shows no page frames: run the suite as root"};
+  return shows_frames(std::move(oracle));
+}
+
+Result<PageOracle> PageOracle::shows_frames(PageOracle oracle) {
+  // Without CAP_SYS_ADMIN the frame of a present page reads as zero. Compaction and reclaim may take even the page
+  // that was just written, so one look proves nothing.
+  constexpr int kLooks = 100'000;
+  volatile int witness = 0;
+  for (int look = 0; look < kLooks; ++look) {
+    witness = look;
+    const std::uint64_t entry = oracle.entries(const_cast<const int*>(&witness), 1).front();
+    if ((entry & kPresent) == 0) {
+      continue;
+    }
+    if ((entry & kFrameMask) == 0) {
+      return Error{"/proc/self/pagemap shows no page frames: run the suite as root"};
+    }
+    return oracle;
   }
-  return oracle;
+  return Error{"/proc/self/pagemap never shows a stack page in the moment after a write to it"};
 }
 
 std::vector<std::uint64_t> PageOracle::entries(const void* start, std::size_t npages) const {

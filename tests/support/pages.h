@@ -63,6 +63,8 @@ class PageOracle {
 
  private:
   PageOracle(Fd pagemap, std::vector<FrameRange> vram) : pagemap_(std::move(pagemap)), vram_(std::move(vram)) {}
+  // The oracle, or why it cannot see frames.
+  static Result<PageOracle> shows_frames(PageOracle oracle);
   [[nodiscard]] std::vector<std::uint64_t> entries(const void* start, std::size_t npages) const;
   [[nodiscard]] PageHome classify(std::uint64_t entry) const;
 
