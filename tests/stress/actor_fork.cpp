@@ -125,8 +125,9 @@ void Actor::reap_children() {
   for (ChildSlot& slot : context_.board->processes[context_.process].children) {
     const pid_t pid = slot.activity.pid;
     int status = 0;
-    // Any thread of the process may get it; who does gives the slot back.
-    if (slot.state != ChildState::Running || slot.orphaned || ::waitpid(pid, &status, WNOHANG) != pid) {
+    // Any thread of the process may get it; who does gives the slot back. Another may have claimed the slot anew since
+    // its number was read: 0 would reap any child, and that one's slot would never be given back.
+    if (pid == 0 || slot.state != ChildState::Running || slot.orphaned || ::waitpid(pid, &status, WNOHANG) != pid) {
       continue;
     }
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && slot.kills_itself;

@@ -200,7 +200,12 @@ class StressRun {
     for (ChildSlot& child : slot.children) {
       ChildState claimed = ChildState::Claimed;
       child.state.compare_exchange_strong(claimed, ChildState::Free);
-      if (child.state == ChildState::Running && !child.orphaned.exchange(true)) {
+      if (child.state != ChildState::Running || child.orphaned.exchange(true)) {
+        continue;
+      }
+      if (::kill(child.activity.pid, 0) != 0) {
+        child.state = ChildState::Free;  // the parent reaped it and died before it could say so
+      } else {
         board_->add(Count::ChildrenOutlivedParent);
       }
     }
