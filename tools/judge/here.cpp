@@ -159,6 +159,9 @@ class HereRun {
                  .filter = options_.filter,
                  .env = environment(),
                  .limit = limit()};
+    if (!suite.env.empty()) {
+      run.env.emplace_back(suite.env);
+    }
     if (!options_.control.empty()) {
       run.env.push_back(fmt::format("{}={}", events::kControlVariable, options_.control));
     }

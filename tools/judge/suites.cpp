@@ -11,6 +11,9 @@ constexpr std::array kSuites = {
     Suite{"gup", Place::Vm, "a long-term pin moves a page out of VRAM first; every other reference leaves it there"},
     Suite{"kfd", Place::Vm, "SVM ranges and attributes, prefetch both ways, bad input to every ioctl, topology"},
     Suite{"drm", Place::Vm, "the render node as libdrm_amdgpu sees it"},
+    Suite{"hip", Place::Vm, "HIP programs on unmodified ROCm: results, and where pages went, with HSA_XNACK=0", "hip",
+          "HSA_XNACK=0"},
+    Suite{"hip-xnack", Place::Vm, "the same with HSA_XNACK=1, where a GPU fault migrates pages", "hip", "HSA_XNACK=1"},
     Suite{"stress", Place::Vm, "no byte is lost under random operations of many processes with too little VRAM"},
 };
 
@@ -28,7 +31,7 @@ const Suite* find_suite(std::string_view name) {
 }
 
 std::filesystem::path suite_executable(const std::filesystem::path& bin_dir, const Suite& suite) {
-  return bin_dir / ("kfdlab_" + std::string(suite.name) + "_tests");
+  return bin_dir / ("kfdlab_" + std::string(suite.executable.empty() ? suite.name : suite.executable) + "_tests");
 }
 
 std::vector<std::string> parse_test_list(std::string_view output) {

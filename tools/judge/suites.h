@@ -16,6 +16,9 @@ struct Suite {
   std::string_view name;
   Place place;
   std::string_view proves;  // one line for --dry-run and the docs
+  // Suites that differ in their environment only share an executable: its name, and "K=V" for its process.
+  std::string_view executable = {};  // empty: the suite's own name
+  std::string_view env = {};
 };
 
 // In the order they run. The negative controls ("control") are no suite: they judge the judge (controls.h).
