@@ -29,6 +29,10 @@ struct Dispatch {
   QueueId queue = 0;
   std::uint32_t vmid = 0;
   bool xnack = false;  // a miss is retried (the driver mends the page tables) instead of ending the dispatch
+  bool gws = true;     // its queue has the global wave sync resources; else DS_GWS_* is illegal
+  std::uint32_t priority = 0;  // 0 to 15: whose workgroups start first; the others start seldom, but do
+  // Compute units it may use: bit i % 32 of word i / 32 is unit i. None of those that there are: all.
+  std::array<std::uint32_t, 8> cu_mask{};
 
   std::uint64_t entry = 0;  // GPU VA of the first instruction
   std::uint32_t rsrc1 = 0;  // COMPUTE_PGM_RSRC1..3

@@ -19,6 +19,8 @@ constexpr std::uint64_t kSleep = 5'000;  // ns; s_sleep counts clocks, but other
 constexpr std::uint64_t kFirstRetry = 50'000;
 constexpr std::uint64_t kLastRetry = 5'000'000;
 constexpr std::uint64_t kStarved = 100'000;
+// Wave instructions of a short turn.
+constexpr std::uint64_t kShortTurn = 16'384;
 
 }  // namespace
 
@@ -76,13 +78,19 @@ std::uint64_t EngineThread::earliest() const {
 }
 
 std::unique_ptr<EngineThread::Resident> EngineThread::admit() {
-  // One that could not start yet comes first.
-  for (const auto& resident : residents_) {
-    if (resident->group == nullptr) {
-      return nullptr;
+  auto resident = std::make_unique<Resident>();
+  const auto waits = [](const auto& each) { return each->group == nullptr; };
+  if (std::none_of(residents_.begin(), residents_.end(),
+                   [&](const auto& each) { return waits(each) && each->grid->resident() == 0; })) {
+    resident->grid = pool_.next_waiting(resident->range);
+    if (resident->grid != nullptr) {
+      return resident;
     }
   }
-  auto resident = std::make_unique<Resident>();
+  // One that could not start yet comes first.
+  if (std::any_of(residents_.begin(), residents_.end(), waits)) {
+    return nullptr;
+  }
   // Then those meant to follow a workgroup that has not ended: it may be waiting for them.
   for (const auto& other : residents_) {
     if (other->range.next < other->range.end && !other->grid->paused()) {
@@ -103,24 +111,29 @@ bool EngineThread::start_next(Resident& resident, bool clear) {
   resident.group->start(grid.dispatch(), grid.shape(), resident.range.next++, resident.scratch, clear);
   pool_.counts.waves.fetch_add(resident.group->waves_alive, std::memory_order_relaxed);
   resident.ready_at = 0;
+  resident.is_long = false;
+  resident.first_wave = 0;
   return true;
 }
 
 // Memory and scratch for a workgroup that has none yet.
 bool EngineThread::provide(Resident& resident) {
   Grid& grid = *resident.grid;
-  const bool alone = std::none_of(residents_.begin(), residents_.end(), [](const auto& each) { return each->group != nullptr; });
-  if (!pool_.reserve(grid.shape(), alone)) {
+  const bool alone =
+      grid.resident() == 0 ||
+      std::none_of(residents_.begin(), residents_.end(), [](const auto& each) { return each->group != nullptr; });
+  if (!pool_.reserve(grid, alone, resident.unit)) {
     return false;
   }
   if (grid.needs_scratch() &&
       !grid.queue().take_scratch(grid.shape().waves, grid.dispatch().scratch_waves, resident.scratch)) {
-    pool_.release(grid.shape());
+    pool_.release(grid.shape(), resident.unit);
     return false;
   }
   resident.group = std::make_unique<Workgroup>(grid.shape());
   resident.group->host = &pool_.host();
-  resident.group->gws = &grid.queue().gws;
+  resident.group->gws = grid.dispatch().gws ? &grid.queue().gws : nullptr;
+  resident.group->hw_id = pool_.hw_id(grid.dispatch(), resident.unit);
   grid.began();
   return true;
 }
@@ -133,9 +146,32 @@ void EngineThread::discard(std::size_t index) {
     if (grid.needs_scratch()) {
       grid.queue().give_scratch(resident->scratch, grid.shape().waves);
     }
-    pool_.release(grid.shape());
+    pool_.release(grid.shape(), resident->unit);
+    resident->grid->left_one();
   }
   pool_.counts.code_bytes.store(code_.bytes(), std::memory_order_relaxed);
+}
+
+bool EngineThread::can_run(const Resident& resident, std::uint64_t sequence) const {
+  return !resident.grid->paused() && (resident.ready_at <= now_ || resident.sequence != sequence);
+}
+
+std::size_t EngineThread::choose(std::uint64_t sequence) {
+  const std::size_t count = residents_.size();
+  if (++choices_ % 2 == 0) {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!residents_[i]->is_long && can_run(*residents_[i], sequence)) {
+        return i;
+      }
+    }
+  }
+  for (std::size_t tried = 0; tried < count; ++tried) {
+    turn_ = (turn_ + 1) % count;
+    if (can_run(*residents_[turn_], sequence)) {
+      return turn_;
+    }
+  }
+  return count;
 }
 
 bool EngineThread::round() {
@@ -145,13 +181,8 @@ bool EngineThread::round() {
       discard(i);
     }
   }
-  for (std::size_t tried = 0; tried < residents_.size(); ++tried) {
-    turn_ = (turn_ + 1) % residents_.size();
-    Resident& resident = *residents_[turn_];
-    const bool changed = resident.sequence != sequence;
-    if (resident.grid->paused() || (resident.ready_at > now_ && !changed)) {
-      continue;
-    }
+  for (std::size_t at = choose(sequence); at < residents_.size(); at = choose(sequence)) {
+    Resident& resident = *residents_[at];
     resident.sequence = sequence;
     if (resident.group == nullptr) {
       if (!provide(resident)) {
@@ -165,7 +196,7 @@ bool EngineThread::round() {
       ended = run_group(resident);
     }
     if (resident.grid->stopped() || (ended && resident.range.next >= resident.range.end)) {
-      discard(turn_);
+      discard(at);
     } else if (!resident.grid->paused()) {
       if (std::unique_ptr<Resident> admitted = admit()) {
         residents_.push_back(std::move(admitted));
@@ -200,22 +231,13 @@ bool EngineThread::run_group(Resident& resident) {
       slot.state = WaveState::Ready;
     }
   }
-  bool ran = true;
-  while (ran && resident.spent < pool_.quantum()) {
-    ran = false;
-    for (WaveSlot& slot : group.slots) {
-      for (unsigned slice = 0; slice < kSlicesInARow && slot.state == WaveState::Ready; ++slice) {
-        run_slot(resident, slot);
-        ran = true;
-        if (group.waves_alive == 0) {
-          return true;
-        }
-        safe_point();
-        if (resident.grid->stopped() || resident.grid->paused()) {
-          return false;
-        }
-      }
-    }
+  const bool ran = run_waves(resident, turn_length(resident));
+  if (group.waves_alive == 0) {
+    return true;
+  }
+  resident.is_long = resident.is_long || resident.spent >= pool_.quantum();
+  if (resident.grid->stopped() || resident.grid->paused()) {
+    return false;
   }
   resident.ready_at = 0;
   if (!ran) {
@@ -229,6 +251,44 @@ bool EngineThread::run_group(Resident& resident) {
     sched_yield();  // it may wait for a CPU thread, which wants this core
   }
   return false;
+}
+
+std::uint64_t EngineThread::turn_length(const Resident& resident) const {
+  const bool has_company = residents_.size() > 1;
+  return resident.is_long && has_company ? std::min(kShortTurn, pool_.quantum()) : pool_.quantum();
+}
+
+bool EngineThread::run_waves(Resident& resident, std::uint64_t limit) {
+  Workgroup& group = *resident.group;
+  const std::uint64_t signals = pool_.signals();
+  // Somebody new may wait: the turn need not be long.
+  const auto over = [&] {
+    return resident.spent >= limit || (resident.spent >= kShortTurn && pool_.signals() != signals);
+  };
+  bool ran = true;
+  while (ran && !over()) {
+    ran = false;
+    for (std::size_t n = 0; n < group.slots.size(); ++n) {
+      const std::size_t at = (resident.first_wave + n) % group.slots.size();
+      WaveSlot& slot = group.slots[at];
+      for (unsigned slice = 0; slice < kSlicesInARow && slot.state == WaveState::Ready; ++slice) {
+        run_slot(resident, slot);
+        ran = true;
+        if (group.waves_alive == 0) {
+          return true;
+        }
+        safe_point();
+        if (resident.grid->stopped() || resident.grid->paused()) {
+          return true;
+        }
+        if (over()) {
+          resident.first_wave = at + 1;
+          return true;
+        }
+      }
+    }
+  }
+  return ran;
 }
 
 void EngineThread::run_slot(Resident& resident, WaveSlot& slot) {

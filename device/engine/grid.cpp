@@ -83,6 +83,7 @@ void Grid::stop(Outcome outcome) {
 }
 
 void Grid::began() {
+  resident_.fetch_add(1, std::memory_order_relaxed);
   if (start_ns_.load(std::memory_order_relaxed) == 0) {
     std::uint64_t none = 0;
     start_ns_.compare_exchange_strong(none, monotonic_ns(), std::memory_order_relaxed);

@@ -61,7 +61,10 @@ class Grid {
   void resume() { paused_.fetch_sub(1, std::memory_order_seq_cst); }
   [[nodiscard]] bool paused() const { return paused_.load(std::memory_order_seq_cst) != 0; }
 
-  void began();  // a workgroup starts
+  void began();  // a workgroup gets memory
+  void left_one() { resident_.fetch_sub(1, std::memory_order_relaxed); }  // and gives it back
+  // Workgroups that have memory now. A grid without any goes before others.
+  [[nodiscard]] std::uint32_t resident() const { return resident_.load(std::memory_order_relaxed); }
   void add_instructions(std::uint64_t count) { instructions_.fetch_add(count, std::memory_order_relaxed); }
 
  private:
@@ -74,6 +77,7 @@ class Grid {
   std::atomic<bool> stopped_{false};
   std::atomic<std::uint32_t> paused_{0};
   std::atomic<std::uint64_t> start_ns_{0};
+  std::atomic<std::uint32_t> resident_{0};
   std::atomic<std::uint64_t> instructions_{0};
   std::mutex mutex_;  // guards outcome_
   Outcome outcome_;

@@ -54,6 +54,12 @@ const MicroOp* read_special(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
+bool is_wave_sync(isa::Op op) {
+  using isa::Op;
+  return op == Op::ds_gws_init || op == Op::ds_gws_barrier || op == Op::ds_gws_sema_v || op == Op::ds_gws_sema_br ||
+         op == Op::ds_gws_sema_p || op == Op::ds_gws_sema_release_all;
+}
+
 bool is_special(const Operand& operand) {
   return operand.is_register() && operand.reg >= isa::kScalarRegisters && operand.reg < isa::kVgpr0;
 }
@@ -204,12 +210,18 @@ bool Lowering::run(const Inst& inst, std::uint32_t pc) {
   Inst changed = inst;
   inst_ = &changed;
   pc_ = pc;
+  if ((key_.mode & kModeVskip) != 0 && inst.encoding >= isa::Encoding::Vop1) {
+    inst_ = nullptr;
+    return true;
+  }
   const std::size_t first = ops_.size();
   const std::size_t first_constant = constants_.size();
   const LowerFunction function = table_.find(inst.op);
   bool done = function != nullptr && apply_gpr_index(changed) && operands_fit();
   if (done && (inst.is_sdwa || inst.is_dpp)) {
     done = table_.lower_extended != nullptr && table_.lower_extended(*this, changed, function);
+  } else if (done && inst.gds && !is_wave_sync(inst.op)) {
+    done = table_.lower_gds != nullptr && table_.lower_gds(*this);
   } else if (done) {
     done = function(*this);
   }

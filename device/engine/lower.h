@@ -26,7 +26,7 @@ struct CodeKey {
   std::uint32_t gpr_index = 0;     // M0 while kModeGprIndex is set, else 0
   bool operator==(const CodeKey&) const = default;
 };
-inline constexpr std::uint32_t kModeKeyMask = 0x3ffu | kModeFp16Ovfl | kModeGprIndex;
+inline constexpr std::uint32_t kModeKeyMask = 0x3ffu | kModeFp16Ovfl | kModeGprIndex | kModeVskip;
 
 class Lowering;
 // Emits the micro-ops of one instruction. False: this form is not supported; the instruction becomes Exit::Illegal
@@ -38,6 +38,8 @@ class LowerTable {
   void set(isa::Op op, LowerFunction function) { entries_[static_cast<std::size_t>(op)] = function; }
   // SDWA and DPP: wraps the entry of the mnemonic in ops that prepare sources and merge the result.
   bool (*lower_extended)(Lowering& lowering, isa::Inst& inst, LowerFunction entry) = nullptr;
+  // Ds with the GDS bit. Global wave sync has entries of its own.
+  LowerFunction lower_gds = nullptr;
   [[nodiscard]] LowerFunction find(isa::Op op) const {
     return op < isa::Op::kCount ? entries_[static_cast<std::size_t>(op)] : nullptr;
   }

@@ -87,6 +87,9 @@ const MicroOp* store_buffer(Wave& wave, const MicroOp& op) {
 template <Element kE, bool kStore>
 bool lower_buffer(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
+  if (!kStore && inst.lds) {
+    return lower_buffer_to_lds(lowering, kE);
+  }
   if (!is_buffer_form(inst, kStore ? inst.src[1] : inst.dst, dwords_of(kE))) {
     return false;
   }

@@ -160,12 +160,17 @@ KFDLAB_INLINE bool plan_scratch(Wave& wave, const MicroOp& op, const Buffer& buf
 }
 
 // src[0] is there if an offset or index comes from it, with as many registers; the rest is where registers belong.
-inline bool is_buffer_form(const isa::Inst& inst, const isa::Operand& value, unsigned dwords) {
+inline bool has_buffer_address(const isa::Inst& inst) {
   const unsigned wanted = (inst.offen ? 1u : 0u) + (inst.idxen ? 1u : 0u);
-  const bool address = wanted == 0 || is_tuple(inst.src[0], wanted);
   const isa::Operand& descriptor = inst.src[2];
-  return inst.encoding == isa::Encoding::Mubuf && address && is_tuple(value, dwords) && descriptor.is_register() &&
-         descriptor.reg + 4u <= isa::kScalarRegisters && !inst.src[3].is_vector() && !inst.lds;
+  return (wanted == 0 || is_tuple(inst.src[0], wanted)) && descriptor.is_register() &&
+         descriptor.reg + 4u <= isa::kScalarRegisters && !inst.src[3].is_vector();
 }
+inline bool is_buffer_form(const isa::Inst& inst, const isa::Operand& value, unsigned dwords) {
+  return inst.encoding == isa::Encoding::Mubuf && has_buffer_address(inst) && is_tuple(value, dwords) && !inst.lds;
+}
+
+// The form of a load whose data goes to LDS, in mem_buffer_lds.cpp. `element`: Ubyte, Sbyte, Ushort, Sshort or B32.
+bool lower_buffer_to_lds(Lowering& lowering, Element element);
 
 }  // namespace kfdlab::engine::KFDLAB_ENGINE_ISA

@@ -131,6 +131,30 @@ const MicroOp* exchange2_lds(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
+// Two dwords, each replaced by 31 bits of the data if the data's highest bit is set; returns the old ones.
+const MicroOp* exchange_if_marked(Wave& wave, const MicroOp& op) {
+  constexpr std::uint32_t kMark = 1u << 31;
+  for_lanes(wave.exec(), [&](unsigned l) {
+    const std::uint32_t base = (row_at(wave, op.src[0])[l] + static_cast<std::uint32_t>(op.imm)) & 0xfff8u;
+    std::uint32_t old[2] = {};
+    for (unsigned d = 0; d < 2; ++d) {
+      const std::uint32_t at = base + 4 * d;
+      if (wave.lds_size < 4 || at > wave.lds_size - 4) {
+        continue;
+      }
+      const std::uint32_t data = row_at(wave, op.src[1])[d * kLanes + l];
+      old[d] = read_unaligned<std::uint32_t>(wave.lds + at);
+      if ((data & kMark) != 0) {
+        write_unaligned(wave.lds + at, data & ~kMark);
+      }
+    }
+    for (unsigned d = 0; d < 2; ++d) {
+      row_at(wave, op.dst)[d * kLanes + l] = old[d];
+    }
+  });
+  return next(op);
+}
+
 bool is_lds_form(const isa::Inst& inst, const isa::Operand& value, unsigned dwords) {
   return inst.src[0].is_vector() && is_tuple(value, dwords) && !inst.gds;
 }
@@ -159,10 +183,34 @@ bool lower_two(Lowering& lowering) {
   return true;
 }
 
+bool lower_exchange_if_marked(Lowering& lowering) {
+  const isa::Inst& inst = lowering.inst();
+  if (!is_lds_form(inst, inst.src[1], 2) || !is_tuple(inst.dst, 2)) {
+    return false;
+  }
+  lowering.emit(exchange_if_marked);
+  return true;
+}
+
+// The GPU has no GDS memory (only its wave sync): all of it is out of range.
+const MicroOp* no_gds(Wave& wave, const MicroOp& op) {
+  for (unsigned d = 0; d < op.aux8[0]; ++d) {
+    fill_row(row_at(wave, op.dst) + d * kLanes, 0, wave.exec());
+  }
+  return next(op);
+}
+bool lower_gds(Lowering& lowering) {
+  const isa::Operand dst = lowering.inst().dst;
+  lowering.emit(no_gds).aux8[0] = dst.is_vector() ? dst.dwords : 0;
+  return true;
+}
+
 }  // namespace
 
 void add_lds(LowerTable& table) {
   using isa::Op;
+  table.lower_gds = lower_gds;
+  table.set(Op::ds_condxchg32_rtn_b64, lower_exchange_if_marked);
 #define KFDLAB_READ(name, element) table.set(Op::ds_read_##name, lower_one<Element::element, false>)
 #define KFDLAB_WRITE(name, element) table.set(Op::ds_write_##name, lower_one<Element::element, true>)
   KFDLAB_READ(u8, Ubyte);

@@ -8,6 +8,8 @@ void add_memory(LowerTable& table) {
   add_global_atomics(table);
   add_buffer(table);
   add_buffer_atomics(table);
+  add_buffer_lds(table);
+  add_typed_buffer(table);
   add_lds(table);
   add_lds_atomics(table);
   add_lds_lanes(table);

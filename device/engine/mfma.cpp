@@ -250,11 +250,11 @@ template <Handler kHandler>
 bool lower_mfma(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
   MicroOp& op = lowering.emit(kHandler);
-  op.aux8[0] = inst.cbsz & 7u;
+  // More than all blocks are all.
+  op.aux8[0] = (inst.cbsz & 4u) != 0 ? 4 : inst.cbsz & 3u;
   op.aux8[1] = inst.abid & 15u;
   op.aux8[2] = inst.blgp & 7u;
-  return vector_result(op) && op.kind[0] == Kind::Vector && op.kind[1] == Kind::Vector && op.kind[2] != Kind::None &&
-         op.aux8[0] <= 4;
+  return vector_result(op) && op.kind[0] == Kind::Vector && op.kind[1] == Kind::Vector && op.kind[2] != Kind::None;
 }
 
 }  // namespace

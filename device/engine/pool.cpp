@@ -16,6 +16,13 @@ constexpr std::int64_t kLds = 64 << 10;
 constexpr std::uint64_t kFirstReportInterval = 2'000'000;  // ns
 constexpr std::uint64_t kLastReportInterval = 500'000'000;
 constexpr std::uint64_t kMaxBatch = 64;
+constexpr unsigned kUnitsPerEngine = 16;
+// One pick in so many does not ask for priority.
+constexpr unsigned kFairPicks = 8;
+
+bool may_use(const Dispatch& dispatch, unsigned unit) {
+  return (dispatch.cu_mask[unit / 32 % dispatch.cu_mask.size()] >> unit % 32 & 1u) != 0;
+}
 
 }  // namespace
 
@@ -24,9 +31,8 @@ Pool::Pool(EngineHost& host, const EngineMemory& memory, const EngineOptions& op
       memory_(memory),
       quantum_(std::max<std::uint64_t>(options.quantum, 1)),
       threads_(options.threads != 0 ? options.threads : std::max(std::thread::hardware_concurrency(), 1u)),
-      free_waves_(kWaves * std::max(options.compute_units, 1u)),
-      free_rows_(kRows * std::max(options.compute_units, 1u)),
-      free_lds_(kLds * std::max(options.compute_units, 1u)) {}
+      units_(std::max(options.compute_units, 1u), Unit{.waves = kWaves, .rows = kRows, .lds = kLds}),
+      engines_((std::max(options.compute_units, 1u) + kUnitsPerEngine - 1) / kUnitsPerEngine) {}
 
 void Pool::add(std::shared_ptr<Grid> grid) {
   {
@@ -49,10 +55,16 @@ void Pool::remove(const Grid& grid) {
 std::shared_ptr<Grid> Pool::next(Grid::Range& range) {
   std::shared_ptr<Grid> dropped;
   const std::lock_guard lock(mutex_);
+  std::uint32_t least = 0;
+  if (++picks_ % kFairPicks != 0) {
+    for (const std::shared_ptr<Grid>& grid : grids_) {
+      least = grid->paused() ? least : std::max(least, grid->dispatch().priority);
+    }
+  }
   for (std::size_t tried = 0; tried < grids_.size(); ++tried) {
     turn_ = (turn_ + 1) % grids_.size();
     const std::shared_ptr<Grid>& grid = grids_[turn_];
-    if (grid->paused()) {
+    if (grid->paused() || grid->dispatch().priority < least) {
       continue;
     }
     range = grid->take(std::clamp<std::uint64_t>(grid->left() / (threads_ * 4ull), 1, kMaxBatch));
@@ -69,23 +81,75 @@ std::shared_ptr<Grid> Pool::next(Grid::Range& range) {
   return nullptr;
 }
 
-bool Pool::reserve(const Shape& shape, bool force) {
-  const std::int64_t waves = shape.waves;
-  const std::int64_t rows = waves * shape.vgpr_rows;
-  const bool fits = free_waves_.fetch_sub(waves) >= waves;
-  const bool rows_fit = free_rows_.fetch_sub(rows) >= rows;
-  const bool lds_fits = free_lds_.fetch_sub(shape.lds_bytes) >= shape.lds_bytes;
-  if ((fits && rows_fit && lds_fits) || force) {
-    return true;
+std::shared_ptr<Grid> Pool::next_waiting(Grid::Range& range) {
+  std::shared_ptr<Grid> chosen;
+  std::shared_ptr<Grid> dropped;
+  const std::lock_guard lock(mutex_);
+  for (const std::shared_ptr<Grid>& grid : grids_) {
+    if (!grid->paused() && grid->resident() == 0 &&
+        (chosen == nullptr || grid->dispatch().priority > chosen->dispatch().priority)) {
+      chosen = grid;
+    }
   }
-  release(shape);
-  return false;
+  if (chosen == nullptr) {
+    return nullptr;
+  }
+  range = chosen->take(std::clamp<std::uint64_t>(chosen->left() / (threads_ * 4ull), 1, kMaxBatch));
+  if (chosen->exhausted()) {
+    std::erase(grids_, chosen);
+  }
+  if (range.next >= range.end) {
+    dropped = std::move(chosen);
+    return nullptr;
+  }
+  return chosen;
 }
 
-void Pool::release(const Shape& shape) {
-  free_waves_.fetch_add(shape.waves);
-  free_rows_.fetch_add(std::int64_t{shape.waves} * shape.vgpr_rows);
-  free_lds_.fetch_add(shape.lds_bytes);
+bool Pool::reserve(const Grid& grid, bool force, unsigned& unit) {
+  const Shape& shape = grid.shape();
+  const std::int64_t waves = shape.waves;
+  const std::int64_t rows = waves * shape.vgpr_rows;
+  const std::lock_guard lock(unit_mutex_);
+  const auto count = static_cast<unsigned>(units_.size());
+  bool masked = false;
+  for (unsigned i = 0; i < count; ++i) {
+    masked |= may_use(grid.dispatch(), i);
+  }
+  // In turn, as workgroups are dealt to compute units.
+  const unsigned first = ++unit_turn_;
+  bool found = false;
+  for (unsigned tried = 0; tried < count; ++tried) {
+    const unsigned candidate = (first + tried) % count;
+    if (masked && !may_use(grid.dispatch(), candidate)) {
+      continue;
+    }
+    const Unit& free = units_[candidate];
+    const bool fits = free.waves >= waves && free.rows >= rows && free.lds >= shape.lds_bytes;
+    if (fits || (force && !found)) {
+      found = true;
+      unit = candidate;
+    }
+    if (fits) {
+      break;
+    }
+  }
+  if (found) {
+    units_[unit].waves -= waves;
+    units_[unit].rows -= rows;
+    units_[unit].lds -= shape.lds_bytes;
+  }
+  return found;
+}
+
+void Pool::release(const Shape& shape, unsigned unit) {
+  const std::lock_guard lock(unit_mutex_);
+  units_[unit].waves += shape.waves;
+  units_[unit].rows += std::int64_t{shape.waves} * shape.vgpr_rows;
+  units_[unit].lds += shape.lds_bytes;
+}
+
+std::uint32_t Pool::hw_id(const Dispatch& dispatch, unsigned unit) const {
+  return unit / engines_ << 8 | unit % engines_ << 13 | (dispatch.vmid & 0xfu) << 20 | 1u << 30;
 }
 
 void Pool::wake() {

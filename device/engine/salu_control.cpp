@@ -136,6 +136,59 @@ const MicroOp* gpr_index_idx(Wave& wave, const MicroOp& op) {
   return jump(wave, op, address_behind(wave, op));
 }
 
+// Forks: the smaller group of lanes runs on, the other is put on a stack in SGPRs, four for each entry: its EXEC, then
+// its PC. MODE.CSP counts the entries.
+constexpr unsigned kCspShift = 29;
+std::uint32_t stack_depth(const Wave& wave) { return wave.mode >> kCspShift; }
+void set_stack_depth(Wave& wave, std::uint32_t depth) {
+  wave.mode = (wave.mode & ((1u << kCspShift) - 1)) | depth << kCspShift;
+}
+const MicroOp* fork(Wave& wave, const MicroOp& op, std::uint64_t mask, std::uint64_t target) {
+  const std::uint64_t exec = wave.exec();
+  const std::uint64_t pass = mask & exec;
+  const std::uint64_t fail = ~mask & exec;
+  if (pass == exec) {
+    return go(wave, op, target);
+  }
+  const std::uint64_t behind = address_behind(wave, op);
+  if (fail == exec) {
+    return go(wave, op, behind);
+  }
+  const bool later_passes = __builtin_popcountll(fail) < __builtin_popcountll(pass);
+  const std::uint32_t depth = stack_depth(wave);
+  wave.set_u64(depth * 4, later_passes ? pass : fail);
+  wave.set_u64(depth * 4 + 2, later_passes ? target : behind);
+  set_stack_depth(wave, depth + 1);
+  wave.set_exec(later_passes ? fail : pass);
+  return go(wave, op, later_passes ? behind : target);
+}
+const MicroOp* fork_to_register(Wave& wave, const MicroOp& op) {
+  std::uint64_t target;
+  std::memcpy(&target, scalar_source(wave, op, 1), sizeof target);
+  return fork(wave, op, read64(wave, op), target);
+}
+const MicroOp* fork_relative(Wave& wave, const MicroOp& op) {
+  return fork(wave, op, read64(wave, op), address_behind(wave, op) + static_cast<std::uint64_t>(std::int64_t{op.imm} * 4));
+}
+const MicroOp* join_lanes(Wave& wave, const MicroOp& op) {
+  const std::uint32_t depth = stack_depth(wave);
+  if (depth == (*scalar_source(wave, op, 0) & 7u)) {
+    return go(wave, op, address_behind(wave, op));
+  }
+  const std::uint32_t entry = (depth - 1) & 7u;
+  set_stack_depth(wave, entry);
+  const std::uint64_t target = wave.u64(entry * 4 + 2);
+  wave.set_exec(wave.u64(entry * 4));
+  return go(wave, op, target);
+}
+
+// MODE.VSKIP is part of the key of the code behind, where vector instructions then are nothing.
+const MicroOp* set_vector_skip(Wave& wave, const MicroOp& op) {
+  const std::uint32_t bit = *scalar_source(wave, op, 0) >> (*scalar_source(wave, op, 1) & 31u) & 1u;
+  wave.mode = (wave.mode & ~kModeVskip) | (bit != 0 ? kModeVskip : 0);
+  return jump(wave, op, address_behind(wave, op));
+}
+
 template <Handler kHandler>
 bool last(Lowering& lowering) {
   lowering.emit(kHandler);
@@ -188,6 +241,11 @@ void add_salu_control(LowerTable& table) {
   table.set(Op::s_sethalt, plain<set_halt>);
   table.set(Op::s_trap, last<trap>);
   table.set(Op::s_rfe_b64, last<return_from_trap>);
+  table.set(Op::s_rfe_restore_b64, last<return_from_trap>);
+  table.set(Op::s_cbranch_g_fork, last<fork_to_register>);
+  table.set(Op::s_cbranch_i_fork, last<fork_relative>);
+  table.set(Op::s_cbranch_join, last<join_lanes>);
+  table.set(Op::s_setvskip, last<set_vector_skip>);
   table.set(Op::s_sendmsg, plain<send_message>);
   table.set(Op::s_sendmsghalt, last<send_message_and_halt>);
   table.set(Op::s_set_gpr_idx_on, lower_gpr_index_on);

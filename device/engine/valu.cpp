@@ -92,20 +92,29 @@ U32 finish16(U32 result, const MicroOp& op) {
   return (op.aux8[kFlushAt] & 2) != 0 ? flush16(result) : result;
 }
 
-std::uint32_t mxcsr_of(std::uint32_t mode, unsigned bits) {
+std::uint32_t mxcsr_of(std::uint32_t mode, unsigned source, unsigned result) {
+  if (source == 0 && result == 0) {
+    return kDefaultMxcsr;
+  }
   // MODE: 0 nearest even, 1 up, 2 down, 3 to zero. MXCSR: 0 nearest even, 1 down, 2 up, 3 to zero.
   constexpr std::uint32_t kRounding[] = {0, 2, 1, 3};
-  const unsigned rounding = mode >> (kModeRoundShift + (bits == 32 ? 0 : 2)) & 3u;
-  const unsigned denorm = denorm_mode(mode, bits);
+  // A conversion between two formats rounds as the one that is not single says.
+  const bool single = (source == 32 || source == 0) && (result == 32 || result == 0);
+  const unsigned rounding = mode >> (kModeRoundShift + (single ? 0 : 2)) & 3u;
   std::uint32_t mxcsr = kDefaultMxcsr | kRounding[rounding] << 13;
-  if (bits != 16 && (denorm == kDenormFlushBoth || denorm == kDenormFlushIn)) {
+  // Halves are calculated as singles, whose denormals they never are: they are flushed apart from this.
+  const unsigned in = denorm_mode(mode, source);
+  if (source > 16 && (in == kDenormFlushBoth || in == kDenormFlushIn)) {
     mxcsr |= 1u << 6;  // denormals are zeros
   }
-  if (bits != 16 && (denorm == kDenormFlushBoth || denorm == kDenormFlushOut)) {
+  const unsigned out = denorm_mode(mode, result);
+  if (result > 16 && (out == kDenormFlushBoth || out == kDenormFlushOut)) {
     mxcsr |= 1u << 15;  // flush to zero
   }
   return mxcsr;
 }
+
+bool flushes_denormals(std::uint32_t mode, unsigned bits) { return denorm_mode(mode, bits) != 3; }
 
 void emit_mxcsr(Lowering& lowering, std::uint32_t mxcsr) { lowering.emit_bare(load_mxcsr).aux32[0] = mxcsr; }
 
@@ -114,6 +123,11 @@ bool set_modifiers(Lowering& lowering, MicroOp& op, unsigned float_source, unsig
   const std::uint32_t mode = lowering.key().mode;
   op.aux = 0;
   bool needed = float_source != 0 && (inst.neg | inst.abs) != 0;
+  const unsigned denorm_in = denorm_mode(mode, float_source);
+  if (float_source == 16 && (denorm_in == kDenormFlushBoth || denorm_in == kDenormFlushIn)) {
+    op.aux8[kFlushAt] = 1;
+    needed = true;
+  }
   if (float_result == 0) {
     op.omod = 0;
     return needed;
@@ -127,10 +141,9 @@ bool set_modifiers(Lowering& lowering, MicroOp& op, unsigned float_source, unsig
   if (inst.clamp) {
     op.aux8[kClampAt] = (mode & kModeDx10Clamp) != 0 ? 2 : 1;
   }
-  if (float_source == 16 || float_result == 16) {
-    op.aux8[kFlushAt] = static_cast<std::uint8_t>((denorm == kDenormFlushBoth || denorm == kDenormFlushIn ? 1 : 0) |
-                                                  (flushes_out ? 2 : 0));
-    needed = needed || op.aux8[kFlushAt] != 0;
+  if (float_result == 16 && flushes_out) {
+    op.aux8[kFlushAt] |= 2;
+    needed = true;
   }
   return needed || op.omod != 0 || inst.clamp;
 }

@@ -30,6 +30,7 @@ struct Integer {
   static constexpr unsigned kFloatDst = 0;
   static constexpr bool kFixNan = false;
   static constexpr bool kAccumulate = false;  // the old destination is the last source
+  static constexpr bool kKeepHigh = false;    // 16-bit results leave the other half of the destination alone
   static constexpr unsigned kWide = 0;
   static constexpr bool kWideDst = false;
 };
@@ -189,6 +190,9 @@ template <typename Op, bool kMods>
     if constexpr (kMods && Op::kFloatDst == 16) {
       result = finish16(result, op);
     }
+    if constexpr (Op::kKeepHigh) {
+      result |= load(out + c * kN) & 0xffff0000u;
+    }
     store_masked(out + c * kN, result, chunk_mask(exec, c));
   }
   return next(op);
@@ -211,11 +215,14 @@ const MicroOp* narrow(Wave& wave, const MicroOp& op) {
       const U32 a = kForm == Form::VV ? load(first + c * kN) : scalar0;
       const U32 b = kSources > 1 ? load(second + c * kN) : U32{};
       const U32 d = kSources > 2 ? load(third + c * kN) : U32{};
-      const U32 result = call32(&Op::f, a, b, d);
+      U32 result = call32(&Op::f, a, b, d);
       if constexpr (Op::kFixNan) {
         if (compare<_CMP_UNORD_Q>((F32)result, (F32)result) != 0) [[unlikely]] {
           return narrow_rest<Op, false>(wave, op, c);
         }
+      }
+      if constexpr (Op::kKeepHigh) {
+        result |= load(out + c * kN) & 0xffff0000u;
       }
       store_masked(out + c * kN, result, chunk_mask(exec, c));
     }
@@ -328,6 +335,10 @@ KFDLAB_INLINE const MicroOp* wide_chunks(Wave& wave, const MicroOp& op, unsigned
         result = {finish64(result.a, op), finish64(result.b, op)};
       }
     }
+    if constexpr (kMods && Op::kFloatDst == 32) {
+      store_masked(out + c * kN, finish32(low_half(result), op), chunk_mask(exec, c));
+      continue;
+    }
     store_pair(out + c * kN, result, chunk_mask(exec, c), Op::kWideDst);
   }
   return next(op);
@@ -340,8 +351,10 @@ const MicroOp* wide(Wave& wave, const MicroOp& op) {
 
 // ---- lowering ----
 
-// MXCSR that MODE asks for, for floats of `bits` bits.
-[[nodiscard]] std::uint32_t mxcsr_of(std::uint32_t mode, unsigned bits);
+// MXCSR that MODE asks for, for floats of `source` bits that become floats of `result` bits; 0: no float.
+[[nodiscard]] std::uint32_t mxcsr_of(std::uint32_t mode, unsigned source, unsigned result);
+// MODE flushes denormals of floats of `bits` bits, of sources or of results.
+[[nodiscard]] bool flushes_denormals(std::uint32_t mode, unsigned bits);
 inline constexpr std::uint32_t kDefaultMxcsr = 0x1f80;
 // Micro-op that loads MXCSR.
 void emit_mxcsr(Lowering& lowering, std::uint32_t mxcsr);
@@ -363,8 +376,8 @@ concept HasClamped = requires { typename Op::Clamped; };
 
 // Brackets `emit` with the MXCSR the instruction needs.
 template <typename Emit>
-bool with_mxcsr(Lowering& lowering, unsigned float_bits, Emit&& emit) {
-  const std::uint32_t mxcsr = float_bits == 0 ? kDefaultMxcsr : mxcsr_of(lowering.key().mode, float_bits);
+bool with_mxcsr(Lowering& lowering, unsigned source_bits, unsigned result_bits, Emit&& emit) {
+  const std::uint32_t mxcsr = mxcsr_of(lowering.key().mode, source_bits, result_bits);
   if (mxcsr == kDefaultMxcsr) {
     return emit();
   }
@@ -386,7 +399,7 @@ bool lower_narrow(Lowering& lowering) {
       }
     }
   }
-  return with_mxcsr(lowering, Op::kFloat | Op::kFloatDst, [&] {
+  return with_mxcsr(lowering, Op::kFloat, Op::kFloatDst, [&] {
     constexpr unsigned kSources = kSourcesOf<Op>;
     MicroOp& op = lowering.emit(nullptr);
     if constexpr (Op::kAccumulate) {
@@ -420,7 +433,7 @@ bool lower_narrow(Lowering& lowering) {
 
 template <typename Op>
 bool lower_wide(Lowering& lowering) {
-  return with_mxcsr(lowering, Op::kFloat | Op::kFloatDst, [&] {
+  return with_mxcsr(lowering, Op::kFloat, Op::kFloatDst, [&] {
     constexpr unsigned kSources = kSourcesOf<Op>;
     MicroOp& op = lowering.emit(nullptr);
     if constexpr (Op::kAccumulate) {

@@ -57,6 +57,15 @@ struct CndMask : Bits32 {
   KFDLAB_INLINE static U32 f(U32 a, U32 b, unsigned in, unsigned&) { return select(in, b, a); }
 };
 
+// The clamp bit: all ones for a sum with a carry, zero for a difference with a borrow.
+template <typename Op, bool kAdds>
+struct Saturating : Op {
+  KFDLAB_INLINE static U32 f(U32 a, U32 b, unsigned in, unsigned& out) {
+    const U32 result = Op::f(a, b, in, out);
+    return kAdds ? result | (U32)expand(out) : result & ~(U32)expand(out);
+  }
+};
+
 template <typename Op, Form kForm>
 const MicroOp* masked(Wave& wave, const MicroOp& op) {
   const std::uint64_t exec = wave.exec();
@@ -108,14 +117,16 @@ const MicroOp* masked(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
-template <typename Op>
+template <typename Op, bool kAdds = false>
 bool lower_masked(Lowering& lowering) {
-  if (lowering.inst().clamp) {
+  if (lowering.inst().clamp && !Op::kOut) {
     return false;
   }
   MicroOp& op = lowering.emit(nullptr);
   if (set_modifiers(lowering, op, Op::kFloat, 0)) {
     op.handler = masked<Op, Form::Mods>;
+  } else if (lowering.inst().clamp) {
+    op.handler = masked<Saturating<Op, kAdds>, Form::Any>;
   } else {
     const Form form = form_of(op, 2);
     op.handler = form == Form::VV   ? Handler{masked<Op, Form::VV>}
@@ -126,8 +137,8 @@ bool lower_masked(Lowering& lowering) {
          (!Op::kIn || op.kind[2] == Kind::Scalar || op.kind[2] == Kind::Constant);
 }
 
-// D = S0 * S1 + S2 (64 bits); the carry is bit 64 of the sum.
-template <bool kSigned>
+// D = S0 * S1 + S2 (64 bits); the carry is bit 64 of the sum. With kClamp the sum saturates.
+template <bool kSigned, bool kClamp>
 const MicroOp* mad_wide(Wave& wave, const MicroOp& op) {
   const std::uint64_t exec = wave.exec();
   Source64<false> a;
@@ -145,7 +156,11 @@ const MicroOp* mad_wide(Wave& wave, const MicroOp& op) {
     if (kSigned) {
       carry ^= (U64)(I64)((product ^ z) >> 63 != 0);
     }
-    return sum;
+    if (kClamp && kSigned) {
+      const U64 overflow = (U64)(I64)((~(product ^ z) & (product ^ sum)) >> 63 != 0);
+      return blend(overflow, (U64)(I64)(product >> 63 != 0) ^ 0x7fffffffffffffffull, sum);
+    }
+    return kClamp ? sum | carry : sum;
   };
   for (unsigned c = 0; c < kChunks; ++c) {
     const Pair x = a.chunk(c);
@@ -164,18 +179,19 @@ const MicroOp* mad_wide(Wave& wave, const MicroOp& op) {
 }
 template <bool kSigned>
 bool lower_mad_wide(Lowering& lowering) {
-  const MicroOp& op = lowering.emit(mad_wide<kSigned>);
-  return vector_result(op) && !lowering.inst().clamp && op.kind[2] != Kind::None;
+  const bool clamp = lowering.inst().clamp;
+  const MicroOp& op = lowering.emit(clamp ? mad_wide<kSigned, true> : mad_wide<kSigned, false>);
+  return vector_result(op) && op.kind[2] != Kind::None;
 }
 
 }  // namespace
 
 void add_valu_carry(LowerTable& table) {
   table.set(Op::v_cndmask_b32, lower_masked<CndMask>);
-  table.set(Op::v_add_co_u32, lower_masked<AddCo>);
+  table.set(Op::v_add_co_u32, lower_masked<AddCo, true>);
   table.set(Op::v_sub_co_u32, lower_masked<SubCo>);
   table.set(Op::v_subrev_co_u32, lower_masked<SubrevCo>);
-  table.set(Op::v_addc_co_u32, lower_masked<AddcCo>);
+  table.set(Op::v_addc_co_u32, lower_masked<AddcCo, true>);
   table.set(Op::v_subb_co_u32, lower_masked<SubbCo>);
   table.set(Op::v_subbrev_co_u32, lower_masked<SubbrevCo>);
   table.set(Op::v_mad_u64_u32, lower_mad_wide<false>);

@@ -136,7 +136,7 @@ bool is_cmpx(const Lowering& lowering) {
 
 template <typename Op>
 bool lower_compare(Lowering& lowering) {
-  return with_mxcsr(lowering, Op::kFloat, [&] {
+  return with_mxcsr(lowering, Op::kFloat, 0, [&] {
     MicroOp& op = lowering.emit(nullptr);
     const bool flush = Op::kFloat == 16;
     if (set_modifiers(lowering, op, Op::kFloat, flush ? 16 : 0)) {
@@ -219,7 +219,7 @@ const MicroOp* compare_pairs(Wave& wave, const MicroOp& op) {
 
 template <typename Op>
 bool lower_compare64(Lowering& lowering) {
-  return with_mxcsr(lowering, Op::kFloat, [&] {
+  return with_mxcsr(lowering, Op::kFloat, 0, [&] {
     MicroOp& op = lowering.emit(nullptr);
     const bool mods = set_modifiers(lowering, op, Op::kFloat, 0);
     op.handler = mods ? Handler{compare_pairs<Op, true>} : Handler{compare_pairs<Op, false>};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Conversions between formats. Floats to integers truncate, saturate, and make 0 of NaN.
+// Conversions between formats. Floats to integers truncate, saturate (whatever the clamp bit says), and make 0 of NaN.
 // Facts: CDNA 2 ISA chapters 12.7-12.9.
 #include "device/engine/f16.h"
 #include "device/engine/float_ops.h"
@@ -51,15 +51,19 @@ struct CvtF32Ubyte : FloatResult {
   static F32 f(U32 a) { return signed_to_float((I32)(a >> (8 * kByte) & 0xffu)); }
 };
 struct CvtU32F32 : FloatSource {
+  using Clamped = CvtU32F32;
   static U32 f(F32 a) { return to_unsigned(a); }
 };
 struct CvtI32F32 : FloatSource {
+  using Clamped = CvtI32F32;
   static U32 f(F32 a) { return to_signed(a); }
 };
 struct CvtFlrI32F32 : FloatSource {
+  using Clamped = CvtFlrI32F32;
   static U32 f(F32 a) { return to_signed(round_to<_MM_FROUND_TO_NEG_INF>(a)); }
 };
 struct CvtRpiI32F32 : FloatSource {
+  using Clamped = CvtRpiI32F32;
   static U32 f(F32 a) { return to_signed(round_to<_MM_FROUND_TO_NEG_INF>(a + 0.5f)); }
 };
 struct CvtOffF32I4 : FloatResult {
@@ -91,12 +95,14 @@ struct CvtF16I16 : HalfResult {
 };
 KFDLAB_INLINE F32 between(F32 v, float low, float high) { return vmin(vmax(v, splatf(low)), splatf(high)); }
 struct CvtU16F16 : HalfSource {
+  using Clamped = CvtU16F16;
   static U32 f(U32 a) {
     const F32 v = half_to_float(a);
     return (U32)truncate(between(v, 0.0f, 65535.0f)) & ~is_nan(v);
   }
 };
 struct CvtI16F16 : HalfSource {
+  using Clamped = CvtI16F16;
   static U32 f(U32 a) {
     const F32 v = half_to_float(a);
     return (U32)truncate(between(v, -32768.0f, 32767.0f)) & 0xffffu & ~is_nan(v);
@@ -111,21 +117,27 @@ KFDLAB_INLINE U32 norm_u16(F32 v) {
   return (U32)truncate(scaled) & ~is_nan(v);
 }
 struct CvtNormI16F16 : HalfSource {
+  using Clamped = CvtNormI16F16;
   static U32 f(U32 a) { return norm_i16(half_to_float(a)); }
 };
 struct CvtNormU16F16 : HalfSource {
+  using Clamped = CvtNormU16F16;
   static U32 f(U32 a) { return norm_u16(half_to_float(a)); }
 };
 struct CvtPknormI16F32 : FloatSource {
+  using Clamped = CvtPknormI16F32;
   static U32 f(F32 a, F32 b) { return norm_i16(a) | norm_i16(b) << 16; }
 };
 struct CvtPknormU16F32 : FloatSource {
+  using Clamped = CvtPknormU16F32;
   static U32 f(F32 a, F32 b) { return norm_u16(a) | norm_u16(b) << 16; }
 };
 struct CvtPknormI16F16 : HalfSource {
+  using Clamped = CvtPknormI16F16;
   static U32 f(U32 a, U32 b) { return norm_i16(half_to_float(a)) | norm_i16(half_to_float(b)) << 16; }
 };
 struct CvtPknormU16F16 : HalfSource {
+  using Clamped = CvtPknormU16F16;
   static U32 f(U32 a, U32 b) { return norm_u16(half_to_float(a)) | norm_u16(half_to_float(b)) << 16; }
 };
 KFDLAB_INLINE U32 half_toward_zero(F32 v) {
@@ -152,6 +164,7 @@ struct CvtPkI16I32 : Integer {
 };
 // Byte number b of c is replaced.
 struct CvtPkU8F32 : FloatSource {
+  using Clamped = CvtPkU8F32;
   static U32 f(F32 a, U32 b, U32 c) {
     const U32 shift = (b & 3u) << 3;
     const U32 byte = vmin(to_unsigned(a), splat(255));
@@ -160,6 +173,7 @@ struct CvtPkU8F32 : FloatSource {
 };
 // The same on the old destination.
 struct CvtPkaccumU8F32 : CvtPkU8F32 {
+  using Clamped = CvtPkaccumU8F32;
   static constexpr bool kAccumulate = true;
 };
 
@@ -218,6 +232,7 @@ struct CvtF64F32 : Integer {
 };
 struct CvtF32F64 : Integer {
   static constexpr unsigned kFloat = 64;
+  static constexpr unsigned kFloatDst = 32;
   static constexpr unsigned kWide = 1;
   static U64 f(F64 a) { return double_to_low32(a); }
 };

@@ -419,17 +419,33 @@ const MicroOp* trig_preop_handler(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
-// omod and clamp make no sense on a helper.
+// omod and clamp of a result that is there already.
+template <unsigned kBits>
+const MicroOp* finish_result(Wave& wave, const MicroOp& op) {
+  const std::uint64_t exec = wave.exec();
+  std::uint32_t* out = row_at(wave, op.dst);
+  for (unsigned c = 0; c < kChunks; ++c) {
+    if constexpr (kBits == 32) {
+      store_masked(out + c * kN, finish32(load(out + c * kN), op), chunk_mask(exec, c));
+    } else {
+      const Pair value = unpack(load(out + c * kN), load(out + kLanes + c * kN));
+      store_pair(out + c * kN, {finish64(value.a, op), finish64(value.b, op)}, chunk_mask(exec, c), true);
+    }
+  }
+  return next(op);
+}
+
 template <Handler kHandler, unsigned kBits, unsigned kSources>
 bool lower_helper(Lowering& lowering) {
-  if (lowering.inst().clamp || lowering.inst().omod != 0) {
-    return false;
-  }
-  return with_mxcsr(lowering, kBits, [&] {
-    const MicroOp& op = lowering.emit(kHandler);
+  return with_mxcsr(lowering, kBits, kBits, [&] {
+    MicroOp& op = lowering.emit(kHandler);
+    op.omod = 0;
     bool present = vector_result(op);
     for (unsigned i = 0; i < kSources; ++i) {
       present = present && op.kind[i] != Kind::None;
+    }
+    if (present && (lowering.inst().clamp || lowering.inst().omod != 0)) {
+      static_cast<void>(set_modifiers(lowering, lowering.emit(finish_result<kBits>), 0, kBits));
     }
     return present;
   });

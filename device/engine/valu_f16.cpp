@@ -9,7 +9,11 @@ namespace {
 
 using isa::Op;
 
-struct HalfMac : HalfMad {
+// Of those without op_sel these alone leave the high half of their destination.
+struct HalfMadKeep : HalfMad {
+  static constexpr bool kKeepHigh = true;
+};
+struct HalfMac : HalfMadKeep {
   static constexpr bool kAccumulate = true;
 };
 template <int kRounding>
@@ -24,6 +28,7 @@ struct HalfFract : Float16 {
   }
 };
 struct HalfFrexpExp : Integer {
+  using Clamped = HalfFrexpExp;  // there is nothing to clamp
   static constexpr unsigned kFloat = 16;
   static U32 f(U32 a) { return low16((U32)frexp_exponent(half_to_float(a))); }
 };
@@ -105,6 +110,20 @@ struct FullResult {
 struct MadU32U16 : Integer, FullResult {
   static U32 f(U32 a, U32 b, U32 c) { return low16(a) * low16(b) + c; }
 };
+struct MadClampU32U16 : Integer, FullResult {
+  static U32 f(U32 a, U32 b, U32 c) {
+    const U32 sum = low16(a) * low16(b) + c;
+    return sum | (U32)(I32)(sum < c);
+  }
+};
+struct MadClampI32I16 : Integer, FullResult {
+  static U32 f(U32 a, U32 b, U32 c) {
+    const U32 product = (U32)(sign16(a) * sign16(b));
+    const U32 sum = product + c;
+    const I32 overflow = (I32)(~(product ^ c) & (product ^ sum)) >> 31;
+    return blend(overflow, (U32)((I32)c >> 31) ^ 0x7fffffffu, sum);
+  }
+};
 struct MadI32I16 : Integer, FullResult {
   static U32 f(U32 a, U32 b, U32 c) { return (U32)(sign16(a) * sign16(b)) + c; }
 };
@@ -154,11 +173,9 @@ const MicroOp* half_form(Wave& wave, const MicroOp& op) {
 }
 template <typename Op, typename Clamped = Op>
 bool lower_half(Lowering& lowering) {
+  // Integers without a Clamped cannot overflow.
   const bool clamp = lowering.inst().clamp && Op::kFloatDst == 0;
-  if (clamp && std::is_same_v<Op, Clamped>) {
-    return false;
-  }
-  return with_mxcsr(lowering, Op::kFloat, [&] {
+  return with_mxcsr(lowering, Op::kFloat, Op::kFloatDst, [&] {
     MicroOp& op = lowering.emit(clamp ? half_form<Clamped> : half_form<Op>);
     static_cast<void>(set_modifiers(lowering, op, Op::kFloat, Op::kFloatDst));
     op.aux8[kOpSelAt] = lowering.inst().op_sel;
@@ -186,8 +203,8 @@ void add_plain(LowerTable& table) {
   table.set(Op::v_subrev_f16, lower_narrow<HalfSubrev>);
   table.set(Op::v_mul_f16, lower_narrow<HalfMul>);
   table.set(Op::v_mac_f16, lower_narrow<HalfMac>);
-  table.set(Op::v_madmk_f16, lower_narrow<HalfMad>);
-  table.set(Op::v_madak_f16, lower_narrow<HalfMad>);
+  table.set(Op::v_madmk_f16, lower_narrow<HalfMadKeep>);
+  table.set(Op::v_madak_f16, lower_narrow<HalfMadKeep>);
   table.set(Op::v_max_f16, lower_extreme<true>);
   table.set(Op::v_min_f16, lower_extreme<false>);
   table.set(Op::v_ldexp_f16, lower_narrow<HalfLdexp>);
@@ -223,8 +240,8 @@ void add_op_sel(LowerTable& table) {
   table.set(Op::v_min3_i16, lower_half<Three16<I32, min3<I32>, sign16>>);
   table.set(Op::v_max3_i16, lower_half<Three16<I32, max3<I32>, sign16>>);
   table.set(Op::v_med3_i16, lower_half<Three16<I32, med3<I32>, sign16>>);
-  table.set(Op::v_mad_u32_u16, lower_half<MadU32U16>);
-  table.set(Op::v_mad_i32_i16, lower_half<MadI32I16>);
+  table.set(Op::v_mad_u32_u16, lower_half<MadU32U16, MadClampU32U16>);
+  table.set(Op::v_mad_i32_i16, lower_half<MadI32I16, MadClampI32I16>);
   table.set(Op::v_pack_b32_f16, lower_half<PackB32F16>);
 }
 

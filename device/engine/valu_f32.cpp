@@ -50,26 +50,37 @@ struct MadLegacy : Float32 {
   static F32 f(F32 a, F32 b, F32 c) { return flush(flush(MulLegacy::f(flush(a), flush(b))) + flush(c)); }
 };
 
-template <bool kMax, bool kIeee>
+// Variants of an instruction by MODE: bit 0 IEEE, bit 1 denormals are flushed, which gfx9 does here too.
+constexpr unsigned kIeeeVariant = 1;
+constexpr unsigned kFlushVariant = 2;
+template <unsigned kVariant>
+KFDLAB_INLINE F32 prepared(F32 v) {
+  return (kVariant & kFlushVariant) != 0 ? flush(v) : v;
+}
+template <bool kMax, unsigned kVariant>
 struct Extreme : Float32 {
   static constexpr bool kFixNan = false;
-  static F32 f(F32 a, F32 b) { return extreme<F32, kMax, kIeee>(a, b); }
+  static F32 f(F32 a, F32 b) {
+    return extreme<F32, kMax, (kVariant & kIeeeVariant) != 0>(prepared<kVariant>(a), prepared<kVariant>(b));
+  }
 };
-template <bool kMax, bool kIeee>
+template <bool kMax, unsigned kVariant>
 struct Extreme3 : Float32 {
   static constexpr bool kFixNan = false;
-  static F32 f(F32 a, F32 b, F32 c) { return extreme<F32, kMax, kIeee>(extreme<F32, kMax, kIeee>(a, b), c); }
+  static F32 f(F32 a, F32 b, F32 c) {
+    return Extreme<kMax, kVariant>::f(Extreme<kMax, kVariant>::f(a, b), c);
+  }
 };
 // The middle one; the smallest if one is NaN.
-template <bool kIeee>
+template <unsigned kVariant>
 struct Med3 : Float32 {
   static constexpr bool kFixNan = false;
   static F32 f(F32 a, F32 b, F32 c) {
-    const F32 low = extreme<F32, false, kIeee>(a, b);
-    const F32 high = extreme<F32, true, kIeee>(a, b);
-    const F32 middle = extreme<F32, true, kIeee>(low, extreme<F32, false, kIeee>(high, c));
+    const F32 low = Extreme<false, kVariant>::f(a, b);
+    const F32 high = Extreme<true, kVariant>::f(a, b);
+    const F32 middle = Extreme<true, kVariant>::f(low, Extreme<false, kVariant>::f(high, c));
     const U32 nan = is_nan(a) | is_nan(b) | is_nan(c);
-    return (F32)blend(nan, (U32)Extreme3<false, kIeee>::f(a, b, c), (U32)middle);
+    return (F32)blend(nan, (U32)Extreme3<false, kVariant>::f(a, b, c), (U32)middle);
   }
 };
 
@@ -82,6 +93,7 @@ struct Fract : Float32 {
   static F32 f(F32 a) { return fraction(a); }
 };
 struct FrexpExp : Integer {
+  using Clamped = FrexpExp;  // there is nothing to clamp
   static constexpr unsigned kFloat = 32;
   static I32 f(F32 a) { return frexp_exponent(a); }
 };
@@ -94,18 +106,22 @@ struct Ldexp : Float32 {
   static F32 f(F32 a, I32 b) { return scale(a, b); }
 };
 
-template <template <bool> class kOp>
-bool lower_by_ieee(Lowering& lowering) {
-  return (lowering.key().mode & kModeIeee) != 0 ? lower_narrow<kOp<true>>(lowering) : lower_narrow<kOp<false>>(lowering);
+template <template <unsigned> class kOp>
+bool lower_by_mode(Lowering& lowering) {
+  const bool ieee = (lowering.key().mode & kModeIeee) != 0;
+  if (flushes_denormals(lowering.key().mode, 32)) {
+    return ieee ? lower_narrow<kOp<kFlushVariant | kIeeeVariant>>(lowering) : lower_narrow<kOp<kFlushVariant>>(lowering);
+  }
+  return ieee ? lower_narrow<kOp<kIeeeVariant>>(lowering) : lower_narrow<kOp<0>>(lowering);
 }
-template <bool kIeee>
-using Max = Extreme<true, kIeee>;
-template <bool kIeee>
-using Min = Extreme<false, kIeee>;
-template <bool kIeee>
-using Max3 = Extreme3<true, kIeee>;
-template <bool kIeee>
-using Min3 = Extreme3<false, kIeee>;
+template <unsigned kVariant>
+using Max = Extreme<true, kVariant>;
+template <unsigned kVariant>
+using Min = Extreme<false, kVariant>;
+template <unsigned kVariant>
+using Max3 = Extreme3<true, kVariant>;
+template <unsigned kVariant>
+using Min3 = Extreme3<false, kVariant>;
 
 // Cube maps: which face a direction hits and where. Ties go to z, then y.
 struct Cube {
@@ -165,11 +181,11 @@ void add_valu_f32(LowerTable& table) {
   table.set(Op::v_madmk_f32, lower_narrow<Mad>);
   table.set(Op::v_madak_f32, lower_narrow<Mad>);
   table.set(Op::v_mad_legacy_f32, lower_narrow<MadLegacy>);
-  table.set(Op::v_max_f32, lower_by_ieee<Max>);
-  table.set(Op::v_min_f32, lower_by_ieee<Min>);
-  table.set(Op::v_max3_f32, lower_by_ieee<Max3>);
-  table.set(Op::v_min3_f32, lower_by_ieee<Min3>);
-  table.set(Op::v_med3_f32, lower_by_ieee<Med3>);
+  table.set(Op::v_max_f32, lower_by_mode<Max>);
+  table.set(Op::v_min_f32, lower_by_mode<Min>);
+  table.set(Op::v_max3_f32, lower_by_mode<Max3>);
+  table.set(Op::v_min3_f32, lower_by_mode<Min3>);
+  table.set(Op::v_med3_f32, lower_by_mode<Med3>);
   table.set(Op::v_trunc_f32, lower_narrow<Round<_MM_FROUND_TO_ZERO>>);
   table.set(Op::v_ceil_f32, lower_narrow<Round<_MM_FROUND_TO_POS_INF>>);
   table.set(Op::v_floor_f32, lower_narrow<Round<_MM_FROUND_TO_NEG_INF>>);

@@ -31,15 +31,23 @@ struct Fma : Float64<7> {
 struct Fmac : Fma {
   static constexpr bool kAccumulate = true;
 };
-template <bool kMax, bool kIeee>
+// gfx9 flushes denormals here too.
+template <bool kMax, bool kIeee, bool kFlush>
 struct Extreme : Float64<3> {
   static constexpr bool kFixNan = false;
-  static F64 f(F64 a, F64 b) { return extreme<F64, kMax, kIeee>(a, b); }
+  static F64 prepared(F64 v) {
+    const I64 small = (I64)(((U64)v & Format<F64>::kExponent) == 0);
+    return kFlush ? (F64)((U64)v & ~((U64)small & Format<F64>::kMantissa)) : v;
+  }
+  static F64 f(F64 a, F64 b) { return extreme<F64, kMax, kIeee>(prepared(a), prepared(b)); }
 };
 template <bool kMax>
 bool lower_extreme(Lowering& lowering) {
-  return (lowering.key().mode & kModeIeee) != 0 ? lower_wide<Extreme<kMax, true>>(lowering)
-                                                : lower_wide<Extreme<kMax, false>>(lowering);
+  const bool ieee = (lowering.key().mode & kModeIeee) != 0;
+  if (flushes_denormals(lowering.key().mode, 64)) {
+    return ieee ? lower_wide<Extreme<kMax, true, true>>(lowering) : lower_wide<Extreme<kMax, false, true>>(lowering);
+  }
+  return ieee ? lower_wide<Extreme<kMax, true, false>>(lowering) : lower_wide<Extreme<kMax, false, false>>(lowering);
 }
 template <int kRounding>
 struct Round : Float64<1> {

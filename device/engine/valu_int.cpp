@@ -64,6 +64,23 @@ struct FfbhI32 : Integer {
     return leading_zeros(changes) | lanes((I32)(changes == 0));
   }
 };
+// Which of four shader engines draw a part of the screen: a fixed table of the low byte, four bits each, as the
+// Vega ISA lists it. Words of eight entries, the first in the lowest bits.
+constexpr std::uint32_t kScreenPartition[32] = {
+    0xfff5f731, 0xfffffff7, 0xffafe62f, 0xffffffbf, 0xf5ffc4fd, 0xfffffdff, 0xafff8fb9, 0xffffefff,
+    0xfdc4ffff, 0xfffefff6, 0xb98fffff, 0xffdff99f, 0x31f7ffff, 0xfbfff9ff, 0x2fe6ffff, 0x7fff6ff6,
+    0xfffffffb, 0xfffafb32, 0xffffff7f, 0xff5fd91f, 0xfffffeff, 0xfaffc8fe, 0xffffdfff, 0x5fff4f76,
+    0xfffdfff9, 0xfec8ffff, 0xffeff66f, 0x764fffff, 0xf7fff6ff, 0x32fbffff, 0xbfff9ff9, 0x1fd9ffff,
+};
+struct ScreenPartition : Integer {
+  static U32 f(U32 a) {
+    U32 result{};
+    for (unsigned lane = 0; lane < kN; ++lane) {
+      result[lane] = kScreenPartition[a[lane] >> 3 & 31u] >> (4 * (a[lane] & 7u)) & 0xfu;
+    }
+    return result;
+  }
+};
 struct SatPkU8I16 : Integer {
   static U32 f(U32 a) {
     const auto clamp = [](I32 v) { return (U32)vmin(vmax(v, I32{}), I32{} + 255); };
@@ -159,10 +176,26 @@ struct MulHiU : Integer {
 struct MulHiI : Integer {
   static U32 f(U32 a, U32 b) { return high_product_signed(a, b); }
 };
+struct MulU24Clamped : Integer {
+  static U32 f(U32 a, U32 b) {
+    return (low24(a) * low24(b)) | lanes((I32)(high_product(low24(a), low24(b)) != 0));
+  }
+};
 struct MulU24 : Integer {
+  using Clamped = MulU24Clamped;
   static U32 f(U32 a, U32 b) { return low24(a) * low24(b); }
 };
+struct MulI24Clamped : Integer {
+  static U32 f(U32 a, U32 b) {
+    const U32 x = (U32)sign24(a);
+    const U32 y = (U32)sign24(b);
+    const U32 low = x * y;
+    const U32 high = high_product_signed(x, y);
+    return blend((I32)(high != (U32)((I32)low >> 31)), (U32)((I32)high >> 31) ^ 0x7fffffffu, low);
+  }
+};
 struct MulI24 : Integer {
+  using Clamped = MulI24Clamped;
   static I32 f(U32 a, U32 b) { return (I32)((U32)sign24(a) * (U32)sign24(b)); }
 };
 struct MulHiU24 : Integer {
@@ -186,9 +219,11 @@ struct BfeU32 : Integer {
 struct BfeI32 : Integer {
   static U32 f(U32 a, U32 b, U32 c) {
     const U32 width = c & 31u;
-    const U32 field = BfeU32::f(a, b, c);
-    const U32 sign = (U32{} + 1) << ((width - 1) & 31u);
-    return ((field ^ sign) - sign) & ~lanes((I32)(width == 0));
+    const U32 offset = b & 31u;
+    // A field that ends behind bit 31 is what is left of it, with the sign of the source.
+    const U32 shift = (U32)vmax((I32)(32u - width - offset), I32{});
+    const I32 field = (I32)(a << (shift & 31u)) >> (I32)((shift + offset) & 31u);
+    return (U32)field & ~lanes((I32)(width == 0));
   }
 };
 struct Bfi : Integer {
@@ -235,7 +270,20 @@ struct MadU24 : Integer {
   using Clamped = MadU24Clamped;
   static U32 f(U32 a, U32 b, U32 c) { return low24(a) * low24(b) + c; }
 };
+struct MadI24Clamped : Integer {
+  static U32 f(U32 a, U32 b, U32 c) {
+    const U32 x = (U32)sign24(a);
+    const U32 y = (U32)sign24(b);
+    const U32 low = x * y;
+    const U32 sum = low + c;
+    // The 64-bit sum's upper half, which is the lower one's sign unless it overflows.
+    const U32 high = high_product_signed(x, y) + (U32)((I32)c >> 31) - lanes((I32)(sum < low));
+    const I32 overflow = (I32)(high != (U32)((I32)sum >> 31));
+    return blend(overflow, (U32)((I32)high >> 31) ^ 0x7fffffffu, sum);
+  }
+};
 struct MadI24 : Integer {
+  using Clamped = MadI24Clamped;
   static U32 f(U32 a, U32 b, U32 c) { return (U32)sign24(a) * (U32)sign24(b) + c; }
 };
 template <typename T>
@@ -254,7 +302,16 @@ struct Med3 : Integer {
 // Sums of absolute differences.
 KFDLAB_INLINE U32 difference(U32 a, U32 b) { return vmax(a, b) - vmin(a, b); }
 KFDLAB_INLINE U32 byte_of(U32 v, unsigned i) { return v >> (8 * i) & 0xffu; }
+// Sums that saturate.
+template <typename Op>
+struct SaturatedSum : Integer {
+  static U32 f(U32 a, U32 b, U32 c) {
+    const U32 sum = Op::f(a, b, c);
+    return sum | lanes((I32)(sum < c));
+  }
+};
 struct SadU8 : Integer {
+  using Clamped = SaturatedSum<SadU8>;
   static U32 f(U32 a, U32 b, U32 c) {
     for (unsigned i = 0; i < 4; ++i) {
       c += difference(byte_of(a, i), byte_of(b, i));
@@ -263,15 +320,19 @@ struct SadU8 : Integer {
   }
 };
 struct SadHiU8 : Integer {
+  using Clamped = SaturatedSum<SadHiU8>;
   static U32 f(U32 a, U32 b, U32 c) { return (SadU8::f(a, b, U32{}) << 16) + c; }
 };
 struct SadU16 : Integer {
+  using Clamped = SaturatedSum<SadU16>;
   static U32 f(U32 a, U32 b, U32 c) { return difference(low16(a), low16(b)) + difference(a >> 16, b >> 16) + c; }
 };
 struct SadU32 : Integer {
+  using Clamped = SaturatedSum<SadU32>;
   static U32 f(U32 a, U32 b, U32 c) { return difference(a, b) + c; }
 };
 struct MsadU8 : Integer {
+  using Clamped = SaturatedSum<MsadU8>;
   static U32 f(U32 a, U32 b, U32 c) {
     for (unsigned i = 0; i < 4; ++i) {
       const U32 reference = byte_of(b, i);
@@ -313,10 +374,20 @@ struct Perm : Integer {
 struct PlainAddU16 : AddU16 {
   using Clamped = AddClampU16;
 };
+struct MadLegacyU16 : MadU16 {
+  using Clamped = MadClampU16;
+};
+struct MadLegacyI16 : MadU16 {
+  using Clamped = MadClampI16;
+};
 struct PlainSubU16 : SubU16 {
   using Clamped = SubClampU16;
 };
+struct SubrevClampU16 : Integer {
+  static U32 f(U32 a, U32 b) { return SubClampU16::f(b, a); }
+};
 struct SubrevU16 : Integer {
+  using Clamped = SubrevClampU16;
   static U32 f(U32 a, U32 b) { return low16(b - a); }
 };
 
@@ -431,6 +502,7 @@ void add_three(LowerTable& table) {
   table.set(Op::v_max3_i32, lower_narrow<Max3<I32>>);
   table.set(Op::v_med3_u32, lower_narrow<Med3<U32>>);
   table.set(Op::v_med3_i32, lower_narrow<Med3<I32>>);
+  table.set(Op::v_screen_partition_4se_b32, lower_narrow<ScreenPartition>);
   table.set(Op::v_sad_u8, lower_narrow<SadU8>);
   table.set(Op::v_sad_hi_u8, lower_narrow<SadHiU8>);
   table.set(Op::v_sad_u16, lower_narrow<SadU16>);
@@ -452,8 +524,8 @@ void add_16_and_64(LowerTable& table) {
   table.set(Op::v_min_u16, lower_narrow<MinU16>);
   table.set(Op::v_max_i16, lower_narrow<MaxI16>);
   table.set(Op::v_min_i16, lower_narrow<MinI16>);
-  table.set(Op::v_mad_legacy_u16, lower_narrow<MadU16>);
-  table.set(Op::v_mad_legacy_i16, lower_narrow<MadU16>);
+  table.set(Op::v_mad_legacy_u16, lower_narrow<MadLegacyU16>);
+  table.set(Op::v_mad_legacy_i16, lower_narrow<MadLegacyI16>);
   table.set(Op::v_lshlrev_b64, lower_wide<LshlRev64>);
   table.set(Op::v_lshrrev_b64, lower_wide<LshrRev64>);
   table.set(Op::v_ashrrev_i64, lower_wide<AshrRev64>);

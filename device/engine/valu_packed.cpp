@@ -59,20 +59,28 @@ const MicroOp* packed16(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 
+struct MulClampU16 : Integer {
+  static U32 f(U32 a, U32 b) { return vmin(low16(a) * low16(b), U32{} + 0xffffu); }
+};
+
 void set_selects(Lowering& lowering, MicroOp& op) {
   const isa::Inst& inst = lowering.inst();
+  if (inst.encoding == isa::Encoding::Vop2) {  // without selects: both halves as they are
+    op.aux8[kOpSelAt] = 0;
+    op.aux8[kOpSelHiAt] = 7;
+    op.aux8[kNegHiAt] = op.neg;
+    return;
+  }
   op.aux8[kOpSelAt] = inst.op_sel;
   op.aux8[kOpSelHiAt] = inst.op_sel_hi;
   op.aux8[kNegHiAt] = inst.neg_hi;
 }
 
+// Integers without a Clamped cannot overflow: the clamp bit means nothing to them.
 template <typename Op, typename Clamped = Op>
 bool lower_packed(Lowering& lowering) {
   const bool clamp = lowering.inst().clamp && Op::kFloatDst == 0;
-  if (clamp && std::is_same_v<Op, Clamped>) {
-    return false;
-  }
-  return with_mxcsr(lowering, Op::kFloat, [&] {
+  return with_mxcsr(lowering, Op::kFloat, Op::kFloat, [&] {
     MicroOp& op = lowering.emit(clamp ? packed16<Clamped> : packed16<Op>);
     if constexpr (Op::kAccumulate) {
       op.src[kSourcesOf<Op> - 1] = op.dst;
@@ -88,23 +96,9 @@ bool lower_packed_extreme(Lowering& lowering) {
   return (lowering.key().mode & kModeIeee) != 0 ? lower_packed<HalfExtreme<kMax, true>>(lowering)
                                                 : lower_packed<HalfExtreme<kMax, false>>(lowering);
 }
-// VOP2 without selects: both halves as they are.
 struct HalfFmac : HalfFma {
   static constexpr bool kAccumulate = true;
 };
-bool lower_pk_fmac(Lowering& lowering) {
-  if (!lower_packed<HalfFmac>(lowering)) {
-    return false;
-  }
-  MicroOp& op = lowering.last();
-  if (op.handler != packed16<HalfFmac>) {
-    return false;  // rounding modes of f16 are not set up for this one
-  }
-  op.aux8[kOpSelAt] = 0;
-  op.aux8[kOpSelHiAt] = 7;
-  op.aux8[kNegHiAt] = op.neg;
-  return true;
-}
 
 // ---- two f32 ----
 
@@ -223,7 +217,7 @@ const MicroOp* packed32_mods(Wave& wave, const MicroOp& op) {
 }
 template <typename Op>
 bool lower_packed32(Lowering& lowering) {
-  return with_mxcsr(lowering, 32, [&] {
+  return with_mxcsr(lowering, 32, 32, [&] {
     MicroOp& op = lowering.emit(nullptr);
     const bool mods = set_modifiers(lowering, op, 32, 32) || lowering.inst().neg_hi != 0;
     set_selects(lowering, op);
@@ -300,7 +294,7 @@ const MicroOp* mix(Wave& wave, const MicroOp& op) {
 }
 template <MixResult kResult>
 bool lower_mix(Lowering& lowering) {
-  return with_mxcsr(lowering, 32, [&] {
+  return with_mxcsr(lowering, 32, 32, [&] {
     MicroOp& op = lowering.emit(mix<kResult>);
     static_cast<void>(set_modifiers(lowering, op, 32, 32));
     set_selects(lowering, op);
@@ -314,14 +308,14 @@ void add_valu_packed(LowerTable& table) {
   table.set(Op::v_pk_add_f16, lower_packed<HalfAdd>);
   table.set(Op::v_pk_mul_f16, lower_packed<HalfMul>);
   table.set(Op::v_pk_fma_f16, lower_packed<HalfFma>);
-  table.set(Op::v_pk_fmac_f16, lower_pk_fmac);
+  table.set(Op::v_pk_fmac_f16, lower_packed<HalfFmac>);
   table.set(Op::v_pk_max_f16, lower_packed_extreme<true>);
   table.set(Op::v_pk_min_f16, lower_packed_extreme<false>);
   table.set(Op::v_pk_add_u16, lower_packed<AddU16, AddClampU16>);
   table.set(Op::v_pk_add_i16, lower_packed<AddU16, AddClampI16>);
   table.set(Op::v_pk_sub_u16, lower_packed<SubU16, SubClampU16>);
   table.set(Op::v_pk_sub_i16, lower_packed<SubU16, SubClampI16>);
-  table.set(Op::v_pk_mul_lo_u16, lower_packed<MulLoU16>);
+  table.set(Op::v_pk_mul_lo_u16, lower_packed<MulLoU16, MulClampU16>);
   table.set(Op::v_pk_mad_u16, lower_packed<MadU16, MadClampU16>);
   table.set(Op::v_pk_mad_i16, lower_packed<MadU16, MadClampI16>);
   table.set(Op::v_pk_lshlrev_b16, lower_packed<LshlRevB16>);

@@ -53,6 +53,7 @@ inline constexpr std::uint32_t kModeDx10Clamp = 1u << 8;
 inline constexpr std::uint32_t kModeIeee = 1u << 9;
 inline constexpr std::uint32_t kModeFp16Ovfl = 1u << 23;
 inline constexpr std::uint32_t kModeGprIndex = 1u << 27;
+inline constexpr std::uint32_t kModeVskip = 1u << 28;
 
 struct alignas(64) Wave {
   // Indexed by isa::Operand::reg below kScalarRegisters: SGPRs, FLAT_SCRATCH 102, XNACK_MASK 104, VCC 106,

@@ -154,6 +154,7 @@ void Workgroup::start_wave(Wave& wave, const Dispatch& dispatch, const Shape& sh
   wave.private_aperture_hi = dispatch.private_aperture_hi;
   wave.tba = dispatch.tba;
   wave.tma = dispatch.tma;
+  wave.hw_id = hw_id | (number & 0xfu) | number % 4 << 4;  // WAVE_ID, SIMD_ID
   wave.in_trap = false;
   wave.trap_status = 0;
   wave.exit = Exit::None;

@@ -62,6 +62,7 @@ struct Workgroup {
   std::uint32_t waves_at_barrier = 0;
   EngineHost* host = nullptr;       // null only in tests
   Gws* gws = nullptr;               // of the queue; null: none
+  std::uint32_t hw_id = 0;          // HW_REG_HW_ID without the wave's own fields
   std::uint64_t index = 0;          // in the grid
   std::vector<WaveSlot> slots;      // as many as a full workgroup has waves
 

@@ -164,9 +164,11 @@ TEST_P(Valu, IntegerOperationsOfThreeSources) {
               {"v_bfe_i32 D, v0, v1, v2",
                [](u32 a, u32 b, u32 c) {
                  const u32 width = c & 31;
+                 const u32 offset = b & 31;
                  if (width == 0) return 0u;
-                 const u32 field = a >> (b & 31) & ((1u << width) - 1);
-                 return static_cast<u32>(static_cast<i32>(field << (32 - width)) >> (32 - width));
+                 // A field that ends behind bit 31 is what there is, with the sign of the source.
+                 if (offset + width >= 32) return static_cast<u32>(static_cast<i32>(a) >> offset);
+                 return static_cast<u32>(static_cast<i32>(a << (32 - width - offset)) >> (32 - width));
                }},
               {"v_bfi_b32 D, v0, v1, v2", [](u32 a, u32 b, u32 c) { return (a & b) | (~a & c); }},
               {"v_alignbit_b32 D, v0, v1, v2",

@@ -26,7 +26,7 @@ isa::Encoding encoding_of(std::string_view name) {
 
 bool is_memory(std::string_view name) {
   for (const std::string_view prefix : {"ds_", "flat_", "global_", "scratch_", "buffer_", "tbuffer_", "s_load",
-                                        "s_store", "s_buffer", "s_atomic", "s_dcache", "s_scratch"}) {
+                                        "s_store", "s_buffer", "s_atomic", "s_dcache", "s_scratch", "s_atc"}) {
     if (name.starts_with(prefix)) return true;
   }
   return false;
@@ -69,7 +69,10 @@ class MemoryFuzz : public testing::TestWithParam<SimdLevel> {
       inst.src[0].dwords = inst.src[2].dwords = 2;
     }
     if (inst.encoding == isa::Encoding::Smem) inst.src[0] = s(2 * below(60), 4);
-    if (inst.encoding == isa::Encoding::Mubuf) inst.src[2] = s(4 * below(30), 4);
+    if (inst.encoding == isa::Encoding::Mubuf || inst.encoding == isa::Encoding::Mtbuf) {
+      inst.src[2] = s(4 * below(30), 4);
+      inst.format = static_cast<std::uint8_t>(below(128));
+    }
     inst.offset = static_cast<std::int32_t>(random_() % 0x10000) - (inst.encoding == isa::Encoding::Ds ? 0 : 0x8000);
     inst.offset1 = static_cast<std::uint8_t>(random_());
     inst.glc = one_in(2);
