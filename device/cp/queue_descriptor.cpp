@@ -46,6 +46,7 @@ kfdlab_ring_error read_mqd(const PhysicalMap& map, std::uint64_t address, QueueD
   queue.rptr = load_relaxed(mqd->cp_hqd_pq_rptr);
   queue.doorbell = load_relaxed(mqd->cp_hqd_pq_doorbell_offset);
   queue.priority = load_relaxed(mqd->cp_hqd_queue_priority);
+  queue.gws = load_relaxed(mqd->gws_count) != 0;
   for (std::size_t i = 0; i < queue.cu_mask.size(); ++i) {
     queue.cu_mask[i] = load_relaxed(mqd->compute_static_thread_mgmt[i]);
   }

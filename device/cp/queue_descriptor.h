@@ -24,7 +24,8 @@ struct QueueDescriptor {
   std::uint64_t rptr = 0;        // in the type's unit
   std::uint32_t doorbell = 0;    // offset in the doorbell pages, multiple of 8
   std::uint32_t priority = 0;    // 0 to 15
-  std::array<std::uint32_t, 8> cu_mask{};
+  std::array<std::uint32_t, 8> cu_mask{};  // as Dispatch::cu_mask
+  bool gws = false;
 };
 
 // Reads the MQD at guest-physical `address`. KFDLAB_RING_OK, or why it cannot be: _BAD_ADDRESS (not in RAM or VRAM,

@@ -113,6 +113,9 @@ void UserQueue::launch(engine::Dispatch dispatch, std::uint64_t tag) {
   dispatch.queue = queue_.number;
   dispatch.vmid = queue_.vmid;
   dispatch.xnack = config.retry;
+  dispatch.gws = queue_.gws;
+  dispatch.priority = queue_.priority;
+  dispatch.cu_mask = queue_.cu_mask;
   dispatch.shared_aperture_hi = static_cast<std::uint32_t>(config.shared_base >> 32);
   dispatch.private_aperture_hi = static_cast<std::uint32_t>(config.private_base >> 32);
   dispatch.tba = config.tba;
@@ -164,6 +167,7 @@ void UserQueue::update(const QueueDescriptor& queue) {
   queue_.ring_bytes = queue.ring_bytes;
   queue_.priority = queue.priority;
   queue_.cu_mask = queue.cu_mask;
+  queue_.gws = queue.gws;
 }
 
 std::uint64_t UserQueue::doorbell() const {

@@ -65,7 +65,7 @@ class UserQueue {
   [[nodiscard]] Act step(Clock::time_point now);
   // A kernel of this queue has ended: the next step() that does anything looks at it.
   void deliver(FinishedDispatch finished) { news_.push_back(std::move(finished)); }
-  // Ring, size, priority and CU mask of a new MQD; the rest stays.
+  // Ring, size, priority, CU mask and GWS of a new MQD; the rest stays.
   void update(const QueueDescriptor& queue);
   void set_quiesced(bool quiesced) { quiesced_ = quiesced; }
 
