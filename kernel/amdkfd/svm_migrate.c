@@ -11,11 +11,10 @@
  * meet nothing of ours that is locked.
  *
  * Nothing here fails the caller. Pages of other kinds stay where they are: file and shared memory,
- * memory registered for merging (KSM), other drivers' device pages, pages somebody holds, and on
- * kernels so far huge pages that are mapped page by page.
+ * memory registered for merging (KSM) or without read permission, merged pages, other drivers' device
+ * pages, pages somebody holds, and on kernels so far huge pages that are mapped page by page.
  */
 #include <linux/delay.h>
-#include <linux/hmm.h>
 #include <linux/ksm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -25,6 +24,7 @@
 #include "kfd_smi.h"
 #include "kfd_trace.h"
 #include "svm_batch.h"
+#include "svm_collect.h"
 
 /* Chunks under one hold of mmap_lock: 32 MiB, some tens of milliseconds at worst. */
 #define SVM_LOCK_CHUNKS	16
@@ -37,6 +37,7 @@
 struct svm_chunk {
 	struct migrate_vma vma;
 	struct svm_batch batch;
+	unsigned long look[SVM_BATCH_PAGES];	/* svm_collect_ram() */
 	bool under_way;			/* collected and submitted; else only @held counts */
 	unsigned long held;		/* pages that should go, but somebody locks or references */
 	struct list_head charge;	/* svm_charge_try() for its holes */
@@ -279,43 +280,6 @@ static bool svm_huge_ram(unsigned long start, unsigned long npages, struct page 
 }
 
 /*
- * Is a page that KSM merged mapped here? Collection goes by page table and puts a migration entry
- * wherever a page is mapped; finalize takes them back by rmap, which does not know every mapping of
- * a merged page, and the next touch of a forgotten one is a BUG():
- *
- *   - KSM maps a merged page first and makes that known to rmap afterwards, without mmap_lock in
- *     between. That can be anywhere in memory that is registered for merging.
- *   - MADV_UNMERGEABLE drops what rmap knows, and parts present pages, but not those that are swapped
- *     out. A swapped merged page comes back as one, unknown to rmap. Such pages are looked for here;
- *     what is left is one that comes back between this and the collection.
- *
- * @look is room for the entries of [start, end).
- */
-static bool svm_merged_between(struct vm_area_struct *vma, unsigned long start, unsigned long end,
-			       unsigned long *look)
-{
-	/* Only to name the mm: nothing is relied on afterwards, so nobody has to tell of changes. */
-	struct mmu_interval_notifier nobody = { .mm = vma->vm_mm };
-	struct hmm_range range = {
-		.notifier = &nobody,
-		.start = start,
-		.end = end,
-		.hmm_pfns = look,
-	};
-	unsigned long i;
-
-	if (vma->vm_flags & VM_MERGEABLE)
-		return true;
-	memset(look, 0, ((end - start) >> PAGE_SHIFT) * sizeof(*look));
-	if (hmm_range_fault(&range))
-		return true;
-	for (i = 0; i < (end - start) >> PAGE_SHIFT; i++)
-		if (look[i] & HMM_PFN_VALID && PageKsm(hmm_pfn_to_page(look[i])))
-			return true;
-	return false;
-}
-
-/*
  * Collect the pages of [start, end) and send them off. False: there was nothing to do. Else
  * svm_chunk_end() must follow before mmap_lock is dropped, if only to try and count held pages.
  */
@@ -331,8 +295,6 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 	INIT_LIST_HEAD(&chunk->charge);
 	if (mover->from && svm_huge_ram(start, n, (struct page **)batch->dst))
 		return false;
-	if (!mover->from && svm_merged_between(vma, start, end, batch->dst))
-		return false;
 	svm_batch_reset(batch, dev, vma->vm_flags & VM_EXEC, n);
 	chunk->vma = (struct migrate_vma){
 		.vma = vma,
@@ -340,15 +302,11 @@ static bool svm_chunk_begin(struct svm_mover *mover, struct svm_chunk *chunk,
 		.dst = batch->dst,
 		.start = start,
 		.end = end,
-		.pgmap_owner = dev->pgmap.owner,
-		.flags = MIGRATE_VMA_SELECT_SYSTEM,
+		.pgmap_owner = (mover->from ?: dev)->pgmap.owner,
+		.flags = MIGRATE_VMA_SELECT_DEVICE_COHERENT,
 	};
-	if (mover->from) {
-		chunk->vma.pgmap_owner = mover->from->pgmap.owner;
-		chunk->vma.flags = MIGRATE_VMA_SELECT_DEVICE_COHERENT;
-	}
 	/* The only error is a kind of mapping that does not migrate, such as hugetlb. */
-	if (migrate_vma_setup(&chunk->vma))
+	if (mover->from ? migrate_vma_setup(&chunk->vma) : !svm_collect_ram(&chunk->vma, chunk->look))
 		return false;
 	chunk->held = svm_count_held(mover, chunk);
 	if (!chunk->vma.cpages)

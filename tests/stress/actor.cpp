@@ -49,7 +49,7 @@ const std::array<Actor::Operation, 22> Actor::kOperations = {{
     {"buffer", 60, 0, &Actor::buffers},
     {"pin", 110, 60, &Actor::pin},
     {"vmsplice", 40, 20, &Actor::splice},
-    {"fork", 25, 0, &Actor::fork_child},
+    {"fork", 40, 0, &Actor::fork_child},
 }};
 
 Actor::Actor(Context context, unsigned thread)
