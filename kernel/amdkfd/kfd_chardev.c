@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 
 #include "kfd_doorbell.h"
+#include "kfd_mmio.h"
 #include "kfd_ioctl.h"
 #include "kfd_process.h"
 
@@ -181,21 +182,25 @@ static long kfd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	return kfd_call(p, row, (void __user *)arg);
 }
 
-/* Of what the ABI has for this file, only doorbells: event pages are buffers, and there are no registers to remap. */
+/* Of what the ABI has for this file, doorbells and remapped registers: event pages are buffers. */
 static int kfd_mmap(struct file *filp, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	struct kfd_process *p = filp->private_data;
 	struct kfd_dev *dev;
+	u64 type;
 	int ret;
 
 	ret = kfd_process_check(p);
 	if (ret)
 		return ret;
-	if (offset >> KFD_MMAP_TYPE_SHIFT != KFD_MMAP_TYPE_DOORBELL || offset & KFD_MMAP_REST_MASK)
+	type = offset >> KFD_MMAP_TYPE_SHIFT;
+	if ((type != KFD_MMAP_TYPE_DOORBELL && type != KFD_MMAP_TYPE_MMIO) || offset & KFD_MMAP_REST_MASK)
 		return -EINVAL;
 	dev = kfd_dev_by_id(offset >> KFD_MMAP_GPU_ID_SHIFT & KFD_MMAP_GPU_ID_MASK);
-	return dev ? kfd_doorbell_mmap(p, dev, vma) : -ENODEV;
+	if (!dev)
+		return -ENODEV;
+	return type == KFD_MMAP_TYPE_MMIO ? kfd_mmio_mmap(p, dev, vma) : kfd_doorbell_mmap(p, dev, vma);
 }
 
 static const struct file_operations kfd_fops = {

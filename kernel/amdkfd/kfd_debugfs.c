@@ -253,13 +253,14 @@ static int smi_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(smi);
 
-/* User memory is not in it: it is never pinned. */
+/* Objects in RAM are TTM's; user memory, which is not pinned but bounded, comes on top of them in the first line. */
 static int mem_limit_show(struct seq_file *m, void *unused)
 {
 	u64 used, limit;
 
 	klttm_gtt_limit(&used, &limit);
-	seq_printf(m, "System mem used %lluM out of %lluM\n", used >> 20, limit >> 20);
+	seq_printf(m, "System mem used %lluM out of %lluM\n", (used + kfd_memory_user_bytes()) >> 20,
+		   (limit + kfd_memory_user_limit()) >> 20);
 	seq_printf(m, "TTM mem used %lluM out of %lluM\n", used >> 20, limit >> 20);
 	return 0;
 }

@@ -20,6 +20,7 @@
  */
 #define KFD_MMAP_TYPE_SHIFT	62
 #define KFD_MMAP_TYPE_DOORBELL	3ull
+#define KFD_MMAP_TYPE_EVENTS	2ull
 #define KFD_MMAP_GPU_ID_SHIFT	46
 #define KFD_MMAP_GPU_ID_MASK	0xffffull
 #define KFD_MMAP_REST_MASK	((1ull << KFD_MMAP_GPU_ID_SHIFT) - 1)

@@ -18,6 +18,7 @@
 #include <linux/sort.h>
 #include <linux/uaccess.h>
 
+#include "kfd_doorbell.h"
 #include "kfd_event.h"
 #include "kfd_ioctl.h"
 #include "kfd_memory.h"
@@ -109,6 +110,11 @@ void kfd_event_fini(struct kfd_process *p)
 	p->events = NULL;
 }
 
+bool kfd_event_page_is_mapped(struct kfd_process *p)
+{
+	return p->events->page.bo && kfd_memory_is_mapped(p, p->events->page.bo);
+}
+
 /* Make the GTT buffer @handle a page with all slots unsignalled, for the table to take. */
 static int kfd_event_page_get(struct kfd_process *p, u64 handle, struct kfd_event_page *page)
 {
@@ -195,8 +201,11 @@ int kfd_ioctl_create_event(struct kfd_process *p, void *data)
 	args->event_id = id;
 	args->event_trigger_data = id;
 	args->event_slot_index = slot ? id : 0;
-	/* No event page can be mapped through /dev/kfd: user space has its own mapping. */
-	args->event_page_offset = 0;
+	/*
+	 * What amdkfd answers for each event with a slot: the thunk takes it for the sign that there is one. Nothing can be
+	 * mapped there, nor does anybody who has brought his own page.
+	 */
+	args->event_page_offset = slot && p->events->page.bo ? KFD_MMAP_TYPE_EVENTS << KFD_MMAP_TYPE_SHIFT : 0;
 	return 0;
 }
 

@@ -16,6 +16,8 @@
 int kfd_event_init(struct kfd_process *p);
 /* Context: teardown; no ioctl of the process runs, so nobody waits. */
 void kfd_event_fini(struct kfd_process *p);
+/* Does a GPU write to the process's event page? Context: no ioctl of the process runs. */
+bool kfd_event_page_is_mapped(struct kfd_process *p);
 
 /*
  * Signal event @id, as SET_EVENT and a queue's interrupt do. -EINVAL: no such event, or one that is not of a type

@@ -17,6 +17,7 @@
 #include "kfd_doorbell.h"
 #include "kfd_ioctl.h"
 #include "kfd_memory.h"
+#include "kfd_mmio.h"
 
 #define KFD_ALLOC_TYPES	(KFD_IOC_ALLOC_MEM_FLAGS_VRAM | KFD_IOC_ALLOC_MEM_FLAGS_GTT | \
 			 KFD_IOC_ALLOC_MEM_FLAGS_USERPTR | KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL | \
@@ -31,6 +32,35 @@
 #define KFD_MAX_BUFFERS		(1 << 16)
 
 static_assert(KFD_MAX_GPUS <= 32, "kfd_buffer.mapped is one word");
+
+static atomic64_t kfd_user_bytes;
+
+/*
+ * All USERPTR buffers together end at three quarters of RAM: the same memory may be registered again and again, each
+ * time with page tables of its own, and a program that asks how much there is gets an answer before the OOM killer's.
+ * (amdkfd's limit is 15/16, of machines with more RAM.)
+ */
+u64 kfd_memory_user_limit(void)
+{
+	return ((u64)totalram_pages() << PAGE_SHIFT) / 4 * 3;
+}
+
+u64 kfd_memory_user_bytes(void)
+{
+	return atomic64_read(&kfd_user_bytes);
+}
+
+static int kfd_user_bytes_charge(u64 size)
+{
+	u64 limit = kfd_memory_user_limit();
+
+	if (size > limit)
+		return -ENOMEM;
+	if (atomic64_add_return(size, &kfd_user_bytes) <= limit)
+		return 0;
+	atomic64_sub(size, &kfd_user_bytes);
+	return -ENOMEM;
+}
 
 bool kfd_process_va_has_buffer(struct kfd_process *p, unsigned long start, unsigned long last)
 {
@@ -114,6 +144,8 @@ static int kfd_check_alloc(const struct kfd_ioctl_alloc_memory_of_gpu_args *args
 		return -EINVAL;
 	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL && args->size != KFD_DOORBELL_SLICE_BYTES)
 		return -EINVAL;
+	if (args->flags & KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP && args->size != PAGE_SIZE)
+		return -EINVAL;
 	return 0;
 }
 
@@ -148,16 +180,31 @@ static int kfd_buffer_create_bo(struct kfd_process *p, struct kfd_buffer *buf)
 	return kfd_buffer_allow_mmap(p, buf);
 }
 
+static int kfd_buffer_create_user(struct kfd_process *p, struct kfd_buffer *buf)
+{
+	int ret;
+
+	ret = kfd_check_user_memory(buf->user_addr, buf->size);
+	if (ret)
+		return ret;
+	ret = kfd_user_bytes_charge(buf->size);
+	if (ret)
+		return ret;
+	ret = kfd_userptr_create(p, buf);
+	if (ret)
+		atomic64_sub(buf->size, &kfd_user_bytes);
+	return ret;
+}
+
 static int kfd_buffer_create_backing(struct kfd_process *p, struct kfd_buffer *buf)
 {
 	if (buf->flags & (KFD_IOC_ALLOC_MEM_FLAGS_VRAM | KFD_IOC_ALLOC_MEM_FLAGS_GTT))
 		return kfd_buffer_create_bo(p, buf);
 	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_USERPTR)
-		return kfd_check_user_memory(buf->user_addr, buf->size) ?: kfd_userptr_create(p, buf);
+		return kfd_buffer_create_user(p, buf);
 	if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
 		return kfd_doorbell_get(p, buf->dev);
-	/* MMIO_REMAP: this GPU has no registers that user space could use. The thunk does without. */
-	return -EOPNOTSUPP;
+	return kfd_mmio_get(p, buf->dev);
 }
 
 void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
@@ -168,8 +215,10 @@ void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
 	/* Teardown: else it is not mapped any more. */
 	for_each_set_bit(i, &mapped, KFD_MAX_GPUS)
 		kfd_buffer_unmap_on(buf, p->devices[i].vm);
-	if (buf->user)
+	if (buf->user) {
 		kfd_userptr_destroy(buf);
+		atomic64_sub(buf->size, &kfd_user_bytes);
+	}
 	/* Its notifier may have come between. */
 	kfd_buffer_found(buf);
 	kfd_buffer_drop_va(p, buf);
@@ -276,6 +325,8 @@ int kfd_ioctl_alloc(struct kfd_process *p, void *data)
 		mmap_offset = klttm_bo_mmap_offset(buf->bo);
 	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL)
 		mmap_offset = kfd_doorbell_mmap_offset(dev);
+	else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP)
+		mmap_offset = kfd_mmio_mmap_offset(dev);
 	ret = kfd_buffer_publish(p, buf, &args->handle);
 	if (!ret)
 		args->mmap_offset = mmap_offset;
@@ -400,6 +451,17 @@ struct klttm_bo *kfd_memory_get_gtt(struct kfd_process *p, u64 handle, u64 *size
 	klttm_bo_get(buf->bo);
 	*size = buf->size;
 	return buf->bo;
+}
+
+bool kfd_memory_is_mapped(struct kfd_process *p, const struct klttm_bo *bo)
+{
+	struct kfd_buffer *buf;
+	int id;
+
+	idr_for_each_entry(&p->buffers, buf, id)
+		if (buf->bo == bo && READ_ONCE(buf->mapped))
+			return true;
+	return false;
 }
 
 u64 kfd_memory_vram_bytes(struct kfd_process *p, struct kfd_dev *dev)

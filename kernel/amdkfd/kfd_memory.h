@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Buffers: what ALLOC_MEMORY_OF_GPU made. A buffer is a GPU VA interval with backing (a TTM object, the user's own
- * pages, or doorbells) and a set of GPUs in whose page tables it is. The interval is taken from ALLOC to FREE, so a buffer and an SVM
+ * pages, doorbells, or registers) and a set of GPUs in whose page tables it is. The interval is taken from ALLOC to FREE, so a buffer and an SVM
  * range, or two buffers, never share an address.
  */
 #ifndef KFD_MEMORY_H
@@ -89,6 +89,12 @@ void kfd_userptr_destroy(struct kfd_buffer *buf);
 /* Pages [first, last] of the VA. Errors of kfd_vm_map_user(). Locking: takes mmap_lock. */
 int kfd_userptr_map(struct kfd_buffer *buf, struct kfd_vm *vm, u64 first, u64 last, u64 flags,
 		    struct kfd_vm_work *work);
+
+/* Is the object mapped on a GPU, by the process's own buffer? Context: no ioctl of the process runs, or p->lock held. */
+bool kfd_memory_is_mapped(struct kfd_process *p, const struct klttm_bo *bo);
+/* Bytes of USERPTR buffers of all processes, and what they may be. No lock. */
+u64 kfd_memory_user_bytes(void);
+u64 kfd_memory_user_limit(void);
 
 void kfd_memory_init(struct kfd_process *p);
 /* Free every buffer, mapped or not. Context: teardown; no ioctl of the process runs. */

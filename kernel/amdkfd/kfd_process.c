@@ -13,6 +13,10 @@
  *     put in the same section of kfd_processes_lock, so an open() by the same mm makes a new object, even while the
  *     old one's teardown is still under way: the two share nothing but the mm.
  *
+ *     Unless the process still uses what it had: its event page is mapped on a GPU, and it holds the render file it
+ *     acquired. That is how the thunk closes and opens again: it never makes another event page. amdkfd keeps every
+ *     process until its mm dies; here those are kept, with a user of the notifier and one of the module.
+ *
  * No ioctl can run in either case. An ioctl holds its file, and it runs only with the object's mm as current's,
  * which keeps the mm from dying.
  *
@@ -22,12 +26,14 @@
  * This file also guards the set of GPUs, for which kfd_gpus_get() states the rule.
  */
 #include <linux/file.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "kfd_doorbell.h"
 #include "kfd_event.h"
 #include "kfd_memory.h"
+#include "kfd_mmio.h"
 #include "kfd_process.h"
 #include "kfd_procfs.h"
 #include "kfd_queue.h"
@@ -95,11 +101,23 @@ static void kfd_process_teardown(struct kfd_process *p)
 	kfd_memory_fini(p);
 	kfd_vm_fini(p);
 	kfd_doorbell_put_all(p);
+	kfd_mmio_put_all(p);
 	kfd_process_drop_render_files(p);
 	mmdrop(p->notifier.mm);
 	kfd_process_put(p);
 	/* From here on GPUs may go. */
 	kfd_gpus_put();
+}
+
+/* Let go of the one that was kept. Context: work, or an open file, so the module stays until it is waited for. */
+static void kfd_process_unkeep(struct kfd_process *p)
+{
+	lockdep_assert_held(&kfd_processes_lock);
+	if (!p->kept)
+		return;
+	p->kept = false;
+	mmu_notifier_put(&p->notifier);
+	module_put(THIS_MODULE);
 }
 
 static void kfd_process_release_work(struct work_struct *work)
@@ -109,10 +127,26 @@ static void kfd_process_release_work(struct work_struct *work)
 
 	mutex_lock(&kfd_processes_lock);
 	claimed = kfd_process_claim(p);
+	kfd_process_unkeep(p);
 	mutex_unlock(&kfd_processes_lock);
 	if (claimed)
 		kfd_process_teardown(p);
 	kfd_process_put(p);
+}
+
+/* Does the process, whose last file is being closed, mean to open it again? No ioctl of it runs. */
+static bool kfd_process_goes_on(struct kfd_process *p)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&kfd_processes_lock);
+	/* By a call of its own, not because it ends. */
+	if (p->dead || current->mm != p->notifier.mm || !kfd_event_page_is_mapped(p))
+		return false;
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		if (p->devices[i].render && file_count(p->devices[i].render) < 2)
+			return false;
+	return true;
 }
 
 static void kfd_process_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
@@ -231,13 +265,24 @@ struct kfd_process *kfd_process_open(void)
 
 void kfd_process_close(struct kfd_process *p)
 {
-	bool claimed = false;
+	bool claimed = false, keep = false;
 
 	mutex_lock(&kfd_processes_lock);
-	if (!--p->files)
-		claimed = kfd_process_claim(p);
+	if (!--p->files) {
+		keep = kfd_process_goes_on(p);
+		if (!keep) {
+			claimed = kfd_process_claim(p);
+			kfd_process_unkeep(p);
+		}
+	}
 	/* Under the lock, so that an open() that follows never finds the dead object's notifier. */
-	mmu_notifier_put(&p->notifier);
+	if (!keep || p->kept) {
+		mmu_notifier_put(&p->notifier);
+	} else {
+		/* The file's user of the notifier is the kept one. */
+		__module_get(THIS_MODULE);
+		p->kept = true;
+	}
 	mutex_unlock(&kfd_processes_lock);
 	if (claimed)
 		kfd_process_teardown(p);

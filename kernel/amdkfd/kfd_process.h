@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A process that opened /dev/kfd: one object per mm, found and counted through its MMU notifier
- * (mmu_notifier_get()), torn down when the mm goes away or the last file is closed, whichever is first.
+ * (mmu_notifier_get()), torn down when the mm goes away or the last file is closed, whichever is first; but see
+ * kfd_process.c for who closes the file and means to go on.
  * An inherited file used by another mm (fork) answers EBADF.
  */
 #ifndef KFD_PROCESS_H
@@ -24,6 +25,7 @@ struct kfd_process_device {
 	struct kfd_vm *vm;		/* made with render; kfd_process_vm() */
 	u64 tba, tma;			/* SET_TRAP_HANDLER */
 	unsigned int doorbells;		/* 1 + its slice, 0 before; set once, by cmpxchg */
+	struct page *mmio;		/* kfd_mmio.h; NULL before; set once, by cmpxchg */
 	/* Locking: dev->queues->lock */
 	struct list_head queues;	/* struct kfd_queue.link */
 	unsigned int nqueues;
@@ -35,6 +37,7 @@ struct kfd_process {
 	pid_t tgid;
 	struct kref refs;		/* of the memory: the notifier's and queued release work's */
 	unsigned int files;		/* open files of this mm. Locking: kfd_processes_lock */
+	bool kept;			/* one more user of the notifier, and of the module. Locking: likewise */
 	u64 serial;			/* grows along the list of processes */
 	/*
 	 * xnack_enabled, the idrs of queues and buffers and what is mapped, the making of the event page, devices[].

@@ -299,6 +299,18 @@ int kfd_queue_set_gws(struct kfd_queue *q, u32 count)
 	return ret;
 }
 
+bool kfd_queue_is_stopped_compute(const struct kfd_queue *q)
+{
+	u32 type = q->mqd->queue_type;
+	bool stopped;
+
+	lockdep_assert_held(&q->process->lock);
+	mutex_lock(&q->dev->queues->lock);
+	stopped = !q->active;
+	mutex_unlock(&q->dev->queues->lock);
+	return stopped && (type == KFDLAB_QUEUE_PM4 || type == KFDLAB_QUEUE_AQL);
+}
+
 /* ---- the end ---- */
 
 static int kfd_queue_check_process(struct kfd_process *p, struct mm_struct *mm, void *arg)

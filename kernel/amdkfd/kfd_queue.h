@@ -23,6 +23,8 @@ struct kfd_process;
 
 /* Queues of one process on one GPU, so that nobody takes all there are. */
 #define KFD_PROCESS_QUEUES	256u
+/* Global wave sync resources of a GPU; include/hw/queue.h knows all or none of them. */
+#define KFD_GWS_COUNT		64u
 
 struct kfd_queue {
 	struct kfd_process *process;
@@ -85,6 +87,8 @@ struct kfd_queue_properties {
 int kfd_queue_set_properties(struct kfd_queue *q, const struct kfd_queue_properties *properties);
 int kfd_queue_set_cu_mask(struct kfd_queue *q, const u32 *mask, unsigned int words);
 int kfd_queue_set_gws(struct kfd_queue *q, u32 count);
+/* A PM4 or AQL queue without a ring or a percentage. Locking: p->lock held. */
+bool kfd_queue_is_stopped_compute(const struct kfd_queue *q);
 
 /* The process had a fault on @dev: those of its queues that are there now do not run any more. */
 void kfd_queue_halt(struct kfd_process *p, struct kfd_dev *dev);

@@ -26,8 +26,6 @@
 /* Bits of a CU mask beyond this many are left out, as AMD's driver does. */
 #define KFD_MAX_CU_BITS		1024u
 #define KFD_CU_MASK_WORDS	8u
-/* Global wave sync resources of a GPU; include/hw/queue.h knows all or none of them. */
-#define KFD_GWS_COUNT		64u
 
 static bool kfd_is_user_address(u64 address)
 {
@@ -251,14 +249,24 @@ int kfd_ioctl_alloc_queue_gws(struct kfd_process *p, void *data)
 	return ret;
 }
 
-/* Waves that are stopped stay in the device; none of them is ever saved to memory. */
+/*
+ * Of a compute queue that user space has stopped, as amdkfd asks. Waves that are stopped stay in the device: control
+ * stack and save area are empty always.
+ */
 int kfd_ioctl_get_queue_wave_state(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_get_queue_wave_state_args *args = data;
-	bool found;
+	struct kfd_queue *q;
+	int ret = 0;
 
 	mutex_lock(&p->lock);
-	found = idr_find(&p->queues, args->queue_id);
+	q = idr_find(&p->queues, args->queue_id);
+	if (!q)
+		ret = -EFAULT;
+	else if (!kfd_queue_is_stopped_compute(q))
+		ret = -EINVAL;
 	mutex_unlock(&p->lock);
-	return found ? -EINVAL : -EFAULT;
+	args->ctl_stack_used_size = 0;
+	args->save_area_used_size = 0;
+	return ret;
 }

@@ -9,6 +9,7 @@
 #include "kfd_process.h"
 #include "kfd_queue.h"
 #include "kfd_restore.h"
+#include "kfd_smi.h"
 #include "svm_range.h"
 
 /* The first try is soon: whoever changed mappings mostly changes more of them. */
@@ -24,7 +25,7 @@ static void kfd_restore_queue(struct kfd_process *p)
 	queue_delayed_work(kfd_restore_wq, &p->restore.work, msecs_to_jiffies(KFD_RESTORE_DELAY_MS << shift));
 }
 
-void kfd_restore_stop(struct kfd_process *p, u32 gpus)
+void kfd_restore_stop(struct kfd_process *p, u32 gpus, enum KFD_QUEUE_EVICTION_TRIGGERS trigger)
 {
 	struct kfd_restore *restore = &p->restore;
 	unsigned long stop;
@@ -32,8 +33,10 @@ void kfd_restore_stop(struct kfd_process *p, u32 gpus)
 
 	mutex_lock(&restore->lock);
 	stop = restore->ended ? 0 : gpus & ~restore->quiesced;
-	for_each_set_bit(i, &stop, KFD_MAX_GPUS)
+	for_each_set_bit(i, &stop, KFD_MAX_GPUS) {
+		kfd_smi_queue_eviction(p->tgid, kfd_dev_by_index(i), trigger);
 		kfd_queue_quiesce(p, kfd_dev_by_index(i));
+	}
 	restore->quiesced |= stop;
 	if (!restore->ended)
 		kfd_restore_queue(p);
@@ -61,9 +64,23 @@ static void kfd_restore_resume(struct kfd_process *p)
 	unsigned int i;
 
 	lockdep_assert_held(&p->restore.lock);
-	for_each_set_bit(i, &gpus, KFD_MAX_GPUS)
+	for_each_set_bit(i, &gpus, KFD_MAX_GPUS) {
 		kfd_queue_resume(p, kfd_dev_by_index(i));
+		kfd_smi_queue_restore(p->tgid, kfd_dev_by_index(i), false);
+	}
 	p->restore.quiesced = 0;
+}
+
+/* Not yet: later. */
+static void kfd_restore_again(struct kfd_process *p)
+{
+	unsigned long gpus = p->restore.quiesced;
+	unsigned int i;
+
+	lockdep_assert_held(&p->restore.lock);
+	for_each_set_bit(i, &gpus, KFD_MAX_GPUS)
+		kfd_smi_queue_restore(p->tgid, kfd_dev_by_index(i), true);
+	kfd_restore_queue(p);
 }
 
 /* Locking: restore.run. @p's mm has a user. */
@@ -83,7 +100,7 @@ static int kfd_restore_pass(struct kfd_process *p)
 		kfd_restore_resume(p);
 	WRITE_ONCE(restore->failures, done ? 0 : restore->failures + 1);
 	if (!done && !restore->ended)
-		kfd_restore_queue(p);
+		kfd_restore_again(p);
 	mutex_unlock(&restore->lock);
 	return ret;
 }

@@ -14,6 +14,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/kfd_ioctl.h>
 #include <linux/workqueue.h>
 
 struct kfd_process;
@@ -37,9 +38,9 @@ void kfd_restore_fini(struct kfd_process *p);
 
 /*
  * Something on @gpus is lost, and has been noted as such: when this returns no queue of @p runs there, until all is
- * mapped again. Context: may sleep; allocates nothing; notifiers, dma_resv may be held.
+ * mapped again. @trigger is what SMI events say. Context: may sleep; allocates nothing; notifiers, dma_resv may be held.
  */
-void kfd_restore_stop(struct kfd_process *p, u32 gpus);
+void kfd_restore_stop(struct kfd_process *p, u32 gpus, enum KFD_QUEUE_EVICTION_TRIGGERS trigger);
 /*
  * Map now what is lost, if that can be; else the work will. Context: an ioctl of the process; no lock held. -EINTR: a
  * fatal signal came.

@@ -130,6 +130,22 @@ void kfd_smi_unmap_from_gpu(pid_t pid, const struct kfd_dev *dev, unsigned long 
 		      ktime_get_boottime_ns(), pid, start, npages, dev->gpu_id, trigger);
 }
 
+void kfd_smi_queue_eviction(pid_t pid, const struct kfd_dev *dev, enum KFD_QUEUE_EVICTION_TRIGGERS trigger)
+{
+	if (!kfd_smi_listened(KFD_SMI_EVENT_QUEUE_EVICTION))
+		return;
+	kfd_smi_event(pid, BIT(dev->index), KFD_SMI_EVENT_QUEUE_EVICTION, "%lld -%d %x %d\n",
+		      ktime_get_boottime_ns(), pid, dev->gpu_id, trigger);
+}
+
+void kfd_smi_queue_restore(pid_t pid, const struct kfd_dev *dev, bool rescheduled)
+{
+	if (!kfd_smi_listened(KFD_SMI_EVENT_QUEUE_RESTORE))
+		return;
+	kfd_smi_event(pid, BIT(dev->index), KFD_SMI_EVENT_QUEUE_RESTORE, "%lld -%d %x%s\n",
+		      ktime_get_boottime_ns(), pid, dev->gpu_id, rescheduled ? " R" : "");
+}
+
 void kfd_smi_show(struct seq_file *m)
 {
 	struct kfd_smi_client *client;

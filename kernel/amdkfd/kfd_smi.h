@@ -45,6 +45,10 @@ void kfd_smi_migrate_end(const struct kfd_smi_migration *m);
 void kfd_smi_unmap_from_gpu(pid_t pid, const struct kfd_dev *dev, unsigned long start, unsigned long npages,
 			    enum KFD_SVM_UNMAP_TRIGGERS trigger);
 
+/* The queues of @pid on @dev stop because its memory moves; go on; shall wait longer. Context: as kfd_smi_event(). */
+void kfd_smi_queue_eviction(pid_t pid, const struct kfd_dev *dev, enum KFD_QUEUE_EVICTION_TRIGGERS trigger);
+void kfd_smi_queue_restore(pid_t pid, const struct kfd_dev *dev, bool rescheduled);
+
 /* A line per open file, for debugfs. */
 void kfd_smi_show(struct seq_file *m);
 

@@ -14,6 +14,7 @@
 #include <linux/sysfs.h>
 
 #include "kfd_priv.h"
+#include "kfd_queue.h"
 
 /* One read-only file. */
 struct kfd_text {
@@ -64,6 +65,10 @@ struct kfd_folder {
 #define KFD_WAVE_SIZE		64
 #define KFD_LDS_KB		64
 #define KFD_SCRATCH_SLOTS_PER_CU 32
+#define KFD_SDMA_ENGINES	2
+#define KFD_SDMA_XGMI_ENGINES	3
+#define KFD_SDMA_QUEUES_PER_ENGINE 8
+#define KFD_CP_QUEUES		24
 #define KFD_SIMD_ID_BASE	0x80001000u
 #define KFD_VENDOR_AMD		0x1002
 /* A firmware that ROCr knows nothing against; none runs here. */
@@ -251,7 +256,7 @@ static u64 kfd_hive_id(unsigned int gpus)
 	return 0;
 }
 
-/* No SDMA or compute queues can be created yet, so none are counted. */
+/* Engines and queues as MI200 has them: nothing here runs out of them, but programs size their work by these numbers. */
 static int kfd_add_gpu_properties(struct kobject *node, struct kfd_dev *gpu, unsigned int gpus)
 {
 	const struct kfdlab_identity *id = &gpu->identity;
@@ -260,20 +265,21 @@ static int kfd_add_gpu_properties(struct kobject *node, struct kfd_dev *gpu, uns
 	return kfd_add_file(node, "properties",
 			    "cpu_cores_count 0\nsimd_count %u\nmem_banks_count 1\ncaches_count %zu\n"
 			    "io_links_count %u\np2p_links_count 0\ncpu_core_id_base 0\nsimd_id_base %u\n"
-			    "max_waves_per_simd %u\nlds_size_in_kb %u\ngds_size_in_kb 0\nnum_gws 0\n"
+			    "max_waves_per_simd %u\nlds_size_in_kb %u\ngds_size_in_kb 0\nnum_gws %u\n"
 			    "wave_front_size %u\narray_count %u\nsimd_arrays_per_engine 1\ncu_per_simd_array %u\n"
 			    "simd_per_cu %u\nmax_slots_scratch_cu %u\ngfx_target_version %u\nvendor_id %u\n"
 			    "device_id %u\nlocation_id %u\ndomain %u\ndrm_render_minor %d\nhive_id %llu\n"
-			    "num_sdma_engines 0\nnum_sdma_xgmi_engines 0\nnum_sdma_queues_per_engine 0\n"
-			    "num_cp_queues 0\nmax_engine_clk_fcompute %u\nlocal_mem_size 0\nfw_version %u\n"
+			    "num_sdma_engines %u\nnum_sdma_xgmi_engines %u\nnum_sdma_queues_per_engine %u\n"
+			    "num_cp_queues %u\nmax_engine_clk_fcompute %u\nlocal_mem_size 0\nfw_version %u\n"
 			    "capability %u\ndebug_prop 0\nsdma_fw_version %u\nunique_id %llu\n"
 			    "max_engine_clk_ccompute %u",
 			    id->compute_units * KFD_SIMD_PER_CU, ARRAY_SIZE(kfd_caches), gpus, KFD_SIMD_ID_BASE,
-			    KFD_WAVES_PER_SIMD, KFD_LDS_KB, KFD_WAVE_SIZE, arrays,
+			    KFD_WAVES_PER_SIMD, KFD_LDS_KB, KFD_GWS_COUNT, KFD_WAVE_SIZE, arrays,
 			    DIV_ROUND_UP(id->compute_units, arrays), KFD_SIMD_PER_CU, KFD_SCRATCH_SLOTS_PER_CU,
 			    id->gfx_target_version, KFD_VENDOR_AMD, id->device_id, pci_dev_id(gpu->pdev),
-			    pci_domain_nr(gpu->pdev->bus), klttm_device_render_minor(gpu->ttm), kfd_hive_id(gpus), KFD_ENGINE_MHZ,
-			    KFD_FW_VERSION, kfd_capability(gpu), KFD_SDMA_FW_VERSION, id->unique_id, KFD_CPU_MHZ);
+			    pci_domain_nr(gpu->pdev->bus), klttm_device_render_minor(gpu->ttm), kfd_hive_id(gpus),
+			    KFD_SDMA_ENGINES, KFD_SDMA_XGMI_ENGINES, KFD_SDMA_QUEUES_PER_ENGINE, KFD_CP_QUEUES,
+			    KFD_ENGINE_MHZ, KFD_FW_VERSION, kfd_capability(gpu), KFD_SDMA_FW_VERSION, id->unique_id, KFD_CPU_MHZ);
 }
 
 /* ---- nodes ---- */

@@ -13,6 +13,7 @@
 
 #include "kfd_doorbell.h"
 #include "kfd_memory.h"
+#include "kfd_mmio.h"
 #include "kfd_restore.h"
 #include "kfd_vm_user.h"
 
@@ -67,7 +68,7 @@ void kfd_buffer_lose(struct kfd_buffer *buf, u64 first, u64 last)
 		buf->lost_last = max(buf->lost_last, last);
 	}
 	spin_unlock(&p->restore.lost_lock);
-	kfd_restore_stop(p, mapped);
+	kfd_restore_stop(p, mapped, buf->user ? KFD_QUEUE_EVICTION_TRIGGER_USERPTR : KFD_QUEUE_EVICTION_TRIGGER_TTM);
 	for_each_set_bit(i, &mapped, KFD_MAX_GPUS)
 		kfd_buffer_clear(buf, p->devices[i].vm, first, last);
 }
@@ -133,6 +134,8 @@ static int kfd_buffer_map_part(struct kfd_buffer *buf, struct kfd_vm *vm, u64 fi
 		ret = klttm_bo_locate(buf->bo, &at);
 		if (ret)
 			return ret;
+	} else if (buf->flags & KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP) {
+		at.vram = kfd_mmio_phys(buf->process, buf->dev);
 	} else {
 		at.vram = kfd_doorbell_phys(buf->process, buf->dev);
 	}

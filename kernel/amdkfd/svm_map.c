@@ -280,7 +280,7 @@ static void svm_drop_pages(struct svm_range_list *svms, unsigned long start, uns
 	if (!gpus)
 		return;
 	if (!p->xnack_enabled)
-		kfd_restore_stop(p, gpus);
+		kfd_restore_stop(p, gpus, KFD_QUEUE_EVICTION_TRIGGER_SVM);
 	svm_unmap_pages(svms, gpus, start, last);
 }
 

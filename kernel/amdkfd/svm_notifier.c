@@ -82,7 +82,7 @@ static bool svm_invalidate(struct mmu_interval_notifier *notifier,
 		return true;
 	svm_tell_unmap(range, event, gpus, start, last);
 	if (!p->xnack_enabled)
-		kfd_restore_stop(p, gpus);
+		kfd_restore_stop(p, gpus, KFD_QUEUE_EVICTION_TRIGGER_SVM);
 	svm_unmap_pages(range->svms, gpus, start, last);
 	return true;
 }

@@ -89,7 +89,7 @@ TEST_F(KfdMemory, MalformedRequestIsRefusedAndTakesNothing) {
       {"unknown flag 24", va(), 4096, kVram | 1u << 24, EINVAL},
       {"double-mapped queue of odd pages", va(), 3 * 4096, kVram | kAqlQueue, EINVAL},
       {"half a doorbell slice", va(), 4096, KFD_IOC_ALLOC_MEM_FLAGS_DOORBELL, EINVAL},
-      {"registers", va(), 4096, KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP, EOPNOTSUPP},
+      {"two pages of registers", va(), 8192, KFD_IOC_ALLOC_MEM_FLAGS_MMIO_REMAP, EINVAL},
       {"more than all VRAM", 0x10000, 1ull << 44, kVram, ENOMEM},
       {"more than all RAM", 0x10000, 1ull << 44, kGtt, ENOMEM},
   };

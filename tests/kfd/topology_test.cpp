@@ -169,7 +169,11 @@ TEST_F(KfdTopology, GpuNodeIsAGfx90aWithConsistentComputeUnits) {
     EXPECT_EQ(gpu["lds_size_in_kb"], 64u);
     EXPECT_EQ(gpu["wave_front_size"], 64u);
     EXPECT_EQ(gpu["max_waves_per_simd"], 8u);
-    EXPECT_EQ(gpu["num_gws"], 0u);
+    EXPECT_EQ(gpu["num_gws"], 64u);
+    EXPECT_EQ(gpu["num_sdma_engines"], 2u);
+    EXPECT_EQ(gpu["num_sdma_xgmi_engines"], 3u);
+    EXPECT_EQ(gpu["num_sdma_queues_per_engine"], 8u);
+    EXPECT_EQ(gpu["num_cp_queues"], 24u);
     EXPECT_EQ(gpu["hive_id"] != 0, gpus_ > 1) << "ROCr adds a fine-grained pool of VRAM in a hive";
   }
 }

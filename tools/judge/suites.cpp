@@ -11,6 +11,7 @@ constexpr std::array kSuites = {
     Suite{"gup", Place::Vm, "a long-term pin moves a page out of VRAM first; every other reference leaves it there"},
     Suite{"kfd", Place::Vm, "SVM ranges and attributes, prefetch both ways, bad input to every ioctl, topology"},
     Suite{"drm", Place::Vm, "the render node as libdrm_amdgpu sees it"},
+    Suite{"thunk", Place::Vm, "user queues, events and memory as libhsakmt has them: PM4, SDMA and shaders"},
     Suite{"hip", Place::Vm, "HIP programs on unmodified ROCm: results, and where pages went, with HSA_XNACK=0", "hip",
           "HSA_XNACK=0"},
     Suite{"hip-xnack", Place::Vm, "the same with HSA_XNACK=1, where a GPU fault migrates pages", "hip", "HSA_XNACK=1"},
