@@ -68,13 +68,16 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   add_size(app, "--vram", options.vram_bytes, "VRAM of each virtual GPU (default 1G)");
   add_size(app, "--memory", options.memory_bytes, "RAM of the VM (default 3G)");
   app.add_option("--cpus", options.cpus, "CPUs of the VM (default 2)")->check(CLI::Range(1, 64));
-  app.add_option("--gpus", options.gpus, fmt::format("virtual GPUs (default {})", options.gpus))->check(CLI::Range(0, 8));
+  app.add_option("--gpus", options.gpus, fmt::format("virtual GPUs (default {})", options.gpus))
+      ->check(CLI::Range(0, 8));
   app.add_option("--machine", options.machine, "pc, or q35-iommu: with a virtual IOMMU (default pc)")
       ->check(CLI::IsMember({"pc", "q35-iommu"}));
   app.add_option("--append", options.append, "words added to the kernel command line");
   app.add_option("--modules", options.modules, "load the modules built in this directory, build none")
       ->check(CLI::ExistingDirectory);
   app.add_option("--timeout", options.timeout_seconds, "end the VM after this many seconds");
+  app.add_flag("--no-compile-cache", options.no_compile_cache,
+               "let ROCm compile its own kernels in every process instead of once");
   app.add_flag("--verbose,-v", options.verbose, "say what is done");
 }
 
@@ -95,6 +98,9 @@ Status apply_common_options(const CommonOptions& options, VmOptions& vm) {
   vm.machine = options.machine;
   vm.append = options.append;
   vm.verbose = options.verbose;
+  if (!options.no_compile_cache) {
+    vm.compile_cache = find_compile_cache();
+  }
   return ok_status();
 }
 

@@ -30,10 +30,11 @@ struct CommonOptions {
   std::string append = {};
   std::string modules = {};      // directory of modules to load instead of building them
   unsigned timeout_seconds = 0;  // 0: none
+  bool no_compile_cache = false;
   bool verbose = false;
 };
 
-// Adds --vram --memory --cpus --gpus --machine --append --modules --timeout --verbose to `app`.
+// Adds --vram --memory --cpus --gpus --machine --append --modules --timeout --no-compile-cache --verbose to `app`.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
 // Copies them to the VM's options and checks them against each other and the limits of the virtual hardware.

@@ -26,6 +26,12 @@ void parse_line(std::string_view line, Config& config) {
     config.release = line;
   } else if (keyword == "modules") {
     config.modules = line;
+  } else if (keyword == "compile_cache_tag") {
+    config.compile_cache_tag = line;
+  } else if (keyword == "compile_cache_library") {
+    config.compile_cache_library = line;
+  } else if (keyword == "compile_cache_real") {
+    config.compile_cache_real = line;
   } else if (keyword == "hostname") {
     config.hostname = line;
   } else if (keyword == "render") {

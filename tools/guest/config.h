@@ -24,6 +24,10 @@ struct Config {
   std::string release;
   std::string modules;
   std::vector<WritableShare> writable;
+  // Empty: there is no compile cache.
+  std::string compile_cache_tag;
+  std::string compile_cache_library;
+  std::string compile_cache_real;
   std::string hostname;
   unsigned render_gid = 0;  // 0: the host has no such group
   unsigned video_gid = 0;

@@ -68,6 +68,20 @@ Status mount_overlay() {
   return mount_at("overlay", kRoot, "overlay", 0, "lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work");
 }
 
+// A file to mount another one over.
+void make_file(const std::string& path) { const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)); }
+
+// The real library moves to where the one that stands in for it expects it (tools/compile_cache/real_library.h).
+Status mount_compile_cache(const Config& config, const std::string& root) {
+  const std::string place = root + "/run/kfdlab/compile-cache";
+  make_directories(place + "/entries");
+  make_file(place + "/libamd_comgr.so.2");
+  const std::string real = root + config.compile_cache_real;
+  KFDLAB_TRY(mount_at(config.compile_cache_tag.c_str(), place + "/entries", "9p", 0, kWritableOptions));
+  KFDLAB_TRY(mount_at(real.c_str(), place + "/libamd_comgr.so.2", nullptr, MS_BIND, nullptr));
+  return mount_at((root + config.compile_cache_library).c_str(), real, nullptr, MS_BIND, nullptr);
+}
+
 void link_standard_nodes() {
   struct Link {
     const char* target;
@@ -126,6 +140,9 @@ Result<RootLayers> mount_root(const Config& config) {
   for (const WritableShare& share : config.writable) {
     make_directories(root + share.path);
     KFDLAB_TRY(mount_at(share.tag.c_str(), root + share.path, "9p", 0, kWritableOptions));
+  }
+  if (!config.compile_cache_tag.empty()) {
+    KFDLAB_TRY(mount_compile_cache(config, root));
   }
   RootLayers layers{Fd(::open("/lower", O_PATH | O_DIRECTORY | O_CLOEXEC)),
                     Fd(::open("/upper/files", O_PATH | O_DIRECTORY | O_CLOEXEC))};

@@ -142,7 +142,7 @@ int dry_run(const ValidateArguments& arguments, const VmRunOptions& options, con
   }
   for (const Suite& suite : all_suites()) {
     if (arguments.suites.empty() || names_suite(arguments, suite.name)) {
-      fmt::print("suite {:<9} {}\n", suite.name, suite.proves);
+      fmt::print("suite {:<11} {}\n", suite.name, suite.proves);
     }
   }
   for (const std::string& name : kernels) {
@@ -331,7 +331,7 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
 void add_validate_options(CLI::App& app, ValidateArguments& arguments) {
   app.add_option("--kernel", arguments.kernels, std::string(kKernelHelp) + "; may be repeated (default stock: both)")
       ->allow_extra_args(false);
-  app.add_option("--suite", arguments.suites, "unit, gup, kfd, drm, hip, hip-xnack, stress or control; may be repeated (default all)")
+  app.add_option("--suite", arguments.suites, "unit, gup, kfd, drm, hip, hip-xnack, hip-process, stress or control; may be repeated (default all)")
       ->allow_extra_args(false);
   app.add_option("--filter", arguments.filter, "GoogleTest pattern of the tests to run");
   app.add_option("--seed", arguments.seed, "seed of random tests (default 1)");

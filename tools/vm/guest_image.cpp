@@ -55,6 +55,10 @@ std::string guest_config(const VmOptions& options, const GuestModules& modules) 
   for (std::size_t i = 0; i < options.writable.size(); ++i) {
     text += fmt::format("writable {} {}\n", writable_tag(i), options.writable[i].string());
   }
+  if (const auto& cache = options.compile_cache) {
+    text += fmt::format("compile_cache_tag {}\ncompile_cache_library {}\ncompile_cache_real {}\n", kCompileCacheTag,
+                        cache->library.string(), cache->real.string());
+  }
   text += fmt::format("hostname {}\n", hostname());
   for (const char* name : {"render", "video"}) {
     if (const group* entry = ::getgrnam(name); entry != nullptr) {

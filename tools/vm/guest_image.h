@@ -7,6 +7,8 @@
 //   release R                 kernel release
 //   modules PATH              host path of the release's module tree
 //   writable TAG PATH         9p tag of a host directory the guest may write
+//   compile_cache_tag TAG     9p tag of what the compile cache keeps
+//   compile_cache_library PATH, compile_cache_real PATH   what stands in for what
 //   hostname NAME
 //   render GID, video GID     groups of the GPU's device nodes
 #pragma once

@@ -148,6 +148,9 @@ std::vector<std::string> qemu_arguments(const QemuConfig& config) {
   for (std::size_t i = 0; i < options.writable.size(); ++i) {
     add_share(out, writable_tag(i), options.writable[i], true);
   }
+  if (options.compile_cache) {
+    add_share(out, kCompileCacheTag, options.compile_cache->entries, true);
+  }
   out.add("-drive", fmt::format("if=none,id=scratch,file=/proc/self/fd/{},format=raw,cache=unsafe,discard=unmap",
                                 config.fds.scratch));
   out.add("-device", "virtio-blk-pci,drive=scratch");

@@ -39,6 +39,8 @@ constexpr auto kListDeadline = 10s;
 constexpr auto kPowerOffDeadlineMs = 10000;
 constexpr int kInstrumentedFactor = 4;  // how much slower a debug kernel boots and stops
 
+constexpr int kStaleCodeBoots = 2;  // boots after one that ended by the race of TCG
+
 // The two ends of a stream between QEMU (qemu, closed here once it runs) and us.
 struct SocketPair {
   Fd ours;
@@ -61,6 +63,8 @@ class VmImpl final : public Vm {
   ~VmImpl() override { qemu_.kill_and_reap(); }
 
   Status start();
+  // Did the boot end by the race of TCG that docs/decisions/0050 describes?
+  [[nodiscard]] bool ran_stale_code() const;
 
   Result<GuestExit> run(const GuestCommand& command) override;
   void signal(int signo) override;
@@ -199,6 +203,14 @@ Error VmImpl::ended(const std::string& when) const {
                            console_log_.string())};
 }
 
+bool VmImpl::ran_stale_code() const {
+  if (accelerator_ != "tcg") {
+    return false;
+  }
+  const auto text = read_file(console_log_);
+  return text.ok() && text.value().find("int3: 0000 [#1]") != std::string::npos;
+}
+
 Status VmImpl::await_agent() {
   channel_ = std::make_unique<AgentChannel>(std::move(agent_.ours), qemu_.pidfd());
   Frame hello;
@@ -328,9 +340,23 @@ Status VmImpl::shutdown() {
 }  // namespace
 
 Result<std::unique_ptr<Vm>> Vm::boot(const VmOptions& options) {
-  auto vm = std::make_unique<VmImpl>(options);
-  KFDLAB_TRY(vm->start());
-  return std::unique_ptr<Vm>(std::move(vm));
+  for (int again = kStaleCodeBoots; true; --again) {
+    auto vm = std::make_unique<VmImpl>(options);
+    auto started = vm->start();
+    if (started.ok()) {
+      return std::unique_ptr<Vm>(std::move(vm));
+    }
+    if (again == 0 || !vm->ran_stale_code()) {
+      return started.error();
+    }
+    const fs::path kept = vm->console_log().string() + fmt::format(".stale-code-{}", kStaleCodeBoots - again + 1);
+    std::error_code ignored;
+    fs::rename(vm->console_log(), kept, ignored);
+    fmt::print(stderr,
+               "kfdlab: QEMU executed stale code while {} patched its own (docs/decisions/0050); booting again, the "
+               "console of the first try is {}\n",
+               options.kernel.release, kept.string());
+  }
 }
 
 }  // namespace kfdlab

@@ -9,11 +9,13 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/result.h"
+#include "tools/vm/compile_cache.h"
 
 namespace kfdlab {
 
@@ -39,6 +41,7 @@ struct VmOptions {
   std::vector<std::string> gup_params;          // module parameters of kfdlab_gup
   bool load_modules = true;                     // false: boot baseline without our modules
   std::vector<std::filesystem::path> writable;  // host directories the guest may write (run --rw)
+  std::optional<CompileCache> compile_cache;    // nullopt: ROCm compiles its own kernels in every process
   std::filesystem::path log_dir;                // console.log, device.log, qemu.log are written here
   std::chrono::seconds boot_timeout{120};
   bool verbose = false;

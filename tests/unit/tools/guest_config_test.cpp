@@ -13,6 +13,7 @@ TEST(GuestConfig, SurvivesTheWayIntoTheGuest) {
   options.kernel.release = "6.1.0-56-amd64";
   options.kernel.module_tree = "/home/a b/.cache/tree";
   options.writable = {"/home/a b/results", "/srv"};
+  options.compile_cache = CompileCache{"/build dir/libcache.so", "/usr/lib/libamd_comgr.so.2.4.0", "/home/a b/compile"};
   GuestModules modules;
   modules.early = {{"virtio_blk", "", ""}};
   modules.late = {{"kfdlab_ttm", "", ""}, {"kfdlab_amdgpu", "", "enable_test_ioctls=1 x=2"}};
@@ -29,7 +30,16 @@ TEST(GuestConfig, SurvivesTheWayIntoTheGuest) {
   EXPECT_EQ(config.writable[0].tag, "rw0");
   EXPECT_EQ(config.writable[0].path, "/home/a b/results");
   EXPECT_EQ(config.writable[1].path, "/srv");
+  EXPECT_EQ(config.compile_cache_tag, kCompileCacheTag);
+  EXPECT_EQ(config.compile_cache_library, "/build dir/libcache.so");
+  EXPECT_EQ(config.compile_cache_real, "/usr/lib/libamd_comgr.so.2.4.0");
   EXPECT_FALSE(config.hostname.empty());
+}
+
+TEST(GuestConfig, WithoutACompileCacheNothingStandsIn) {
+  const guest::Config config = guest::parse_config(guest_config(VmOptions{}, GuestModules{}));
+  EXPECT_TRUE(config.compile_cache_tag.empty());
+  EXPECT_TRUE(config.compile_cache_library.empty());
 }
 
 }  // namespace
