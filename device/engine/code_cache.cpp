@@ -51,7 +51,7 @@ void lay_out(Block& block, const Lowering& lowering) {
   const std::vector<MicroOp>& ops = lowering.ops();
   const std::vector<std::uint64_t>& constants = lowering.constants();
   block.bytes = ops.size() * sizeof(MicroOp) + constants.size() * sizeof(std::uint64_t);
-  auto* memory = static_cast<std::byte*>(::operator new(block.bytes, std::align_val_t{alignof(MicroOp)}));
+  auto* memory = static_cast<std::byte*>(::operator new (block.bytes, std::align_val_t{alignof(MicroOp)}));
   block.ops.reset(reinterpret_cast<MicroOp*>(memory));
   std::uninitialized_copy(ops.begin(), ops.end(), block.ops.get());
   std::byte* pool = memory + ops.size() * sizeof(MicroOp);

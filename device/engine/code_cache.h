@@ -22,12 +22,12 @@ namespace kfdlab::engine {
 
 struct Block {
   std::uint64_t pc = 0;
-  std::uint64_t verified = 0;       // epoch in which the words were last seen in memory
+  std::uint64_t verified = 0;  // epoch in which the words were last seen in memory
   std::uint32_t instructions = 0;
   std::vector<std::uint32_t> words;
-  std::size_t bytes = 0;            // of `ops`
+  std::size_t bytes = 0;  // of `ops`
   struct Free {
-    void operator()(MicroOp* ops) const { ::operator delete(ops, std::align_val_t{alignof(MicroOp)}); }
+    void operator()(MicroOp* ops) const { ::operator delete (ops, std::align_val_t{alignof(MicroOp)}); }
   };
   std::unique_ptr<MicroOp, Free> ops;  // and their constants behind them
 };

@@ -3,8 +3,9 @@
 // Outcome comes out. Everything from the guest in here is untrusted; the engine checks what it uses.
 //
 // Life of a dispatch: launch() -> workgroups start as slots become free -> all ended -> Outcome::Done. The first
-// fault without retry, illegal instruction or trap stops the dispatch: its waves are discarded and the outcome says why.
-// Facts: LLVM AMDGPU usage ("Initial Kernel Execution State", "Kernel Descriptor"); HSA AQL kernel_dispatch packet.
+// fault without retry, illegal instruction or trap stops the dispatch: its waves are discarded and the outcome says
+// why. Facts: LLVM AMDGPU usage ("Initial Kernel Execution State", "Kernel Descriptor"); HSA AQL kernel_dispatch
+// packet.
 #pragma once
 
 #include <array>
@@ -28,8 +29,8 @@ using DispatchId = std::uint64_t;
 struct Dispatch {
   QueueId queue = 0;
   std::uint32_t vmid = 0;
-  bool xnack = false;  // a miss is retried (the driver mends the page tables) instead of ending the dispatch
-  bool gws = true;     // its queue has the global wave sync resources; else DS_GWS_* is illegal
+  bool xnack = false;          // a miss is retried (the driver mends the page tables) instead of ending the dispatch
+  bool gws = true;             // its queue has the global wave sync resources; else DS_GWS_* is illegal
   std::uint32_t priority = 0;  // 0 to 15: whose workgroups start first; the others start seldom, but do
   // Compute units it may use: bit i % 32 of word i / 32 is unit i. None of those that there are: all.
   std::array<std::uint32_t, 8> cu_mask{};
@@ -119,8 +120,8 @@ struct EngineMemory {
 };
 
 struct EngineOptions {
-  unsigned threads = 0;         // 0: one per host core
-  unsigned compute_units = 8;   // bounds the waves and workgroups that are resident at once
+  unsigned threads = 0;             // 0: one per host core
+  unsigned compute_units = 8;       // bounds the waves and workgroups that are resident at once
   std::uint64_t quantum = 200'000;  // wave instructions a workgroup runs before others get their turn
 };
 

@@ -195,9 +195,8 @@ void EngineImpl::kill_if(const Filter& filter) {
   }
   pool_.wake();
   std::unique_lock lock(mutex_);
-  ended_.wait(lock, [&] {
-    return std::none_of(ids.begin(), ids.end(), [&](DispatchId id) { return running_.contains(id); });
-  });
+  ended_.wait(
+      lock, [&] { return std::none_of(ids.begin(), ids.end(), [&](DispatchId id) { return running_.contains(id); }); });
 }
 
 void EngineImpl::kill_queue(QueueId queue) {

@@ -119,9 +119,8 @@ bool EngineThread::start_next(Resident& resident, bool clear) {
 // Memory and scratch for a workgroup that has none yet.
 bool EngineThread::provide(Resident& resident) {
   Grid& grid = *resident.grid;
-  const bool alone =
-      grid.resident() == 0 ||
-      std::none_of(residents_.begin(), residents_.end(), [](const auto& each) { return each->group != nullptr; });
+  const bool alone = grid.resident() == 0 || std::none_of(residents_.begin(), residents_.end(),
+                                                          [](const auto& each) { return each->group != nullptr; });
   if (!pool_.reserve(grid, alone, resident.unit)) {
     return false;
   }

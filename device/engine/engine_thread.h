@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // EngineThread: one host thread that runs workgroups. It runs one workgroup as long as that gets on, and lets in more
-// (up to what the GPU would have resident) when all it has are blocked or have used up their quantum: so workgroups that
-// wait for one another all get to run, and those that do not stay in the cache.
+// (up to what the GPU would have resident) when all it has are blocked or have used up their quantum: so workgroups
+// that wait for one another all get to run, and those that do not stay in the cache.
 //
-// A workgroup that has used up its quantum has short turns from then on, every second of which goes to one that has not;
-// a grid that has no workgroup running gets one in, even if there is no room. So what is short is done within a few short
-// turns, whatever else runs for ever.
+// A workgroup that has used up its quantum has short turns from then on, every second of which goes to one that has
+// not; a grid that has no workgroup running gets one in, even if there is no room. So what is short is done within a
+// few short turns, whatever else runs for ever.
 //
 // The thread is online in the EpochDomain while it runs code and comes to a safe point after every slice. It never
 // blocks for a guest: waves that fault are parked and tried again.
@@ -38,8 +38,8 @@ class Pool {
   void add(std::shared_ptr<Grid> grid);
   // Out of the list; threads that have workgroups of it keep it alive.
   void remove(const Grid& grid);
-  // The next grid in turn that is neither paused nor exhausted, with a range of its workgroups. Of those with the highest
-  // priority, but for some turns in which priority does not count: nobody waits for ever.
+  // The next grid in turn that is neither paused nor exhausted, with a range of its workgroups. Of those with the
+  // highest priority, but for some turns in which priority does not count: nobody waits for ever.
   [[nodiscard]] std::shared_ptr<Grid> next(Grid::Range& range);
   // The same, of the grids none of whose workgroups runs.
   [[nodiscard]] std::shared_ptr<Grid> next_waiting(Grid::Range& range);
@@ -133,9 +133,9 @@ class EngineThread {
   struct Resident {
     std::shared_ptr<Grid> grid;
     std::unique_ptr<Workgroup> group;
-    Grid::Range range;        // to be run one after another in its place
+    Grid::Range range;  // to be run one after another in its place
     std::uint32_t scratch = 0;
-    unsigned unit = 0;  // its compute unit
+    unsigned unit = 0;           // its compute unit
     std::uint64_t ready_at = 0;  // 0: can run; else not before (all its waves sleep or are parked)
     std::uint64_t sequence = 0;  // Pool::sequence() when it was last run
     std::uint64_t spent = 0;     // instructions of this turn

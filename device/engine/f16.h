@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Half precision. An f16 element is the low half of a 32-bit lane; arithmetic is done in f32, which has enough bits that
-// rounding twice gives the same as rounding once for +, -, *, / and square root, and in f64 for fma.
+// Half precision. An f16 element is the low half of a 32-bit lane; arithmetic is done in f32, which has enough bits
+// that rounding twice gives the same as rounding once for +, -, *, / and square root, and in f64 for fma.
 #pragma once
 
 #include "device/engine/simd.h"

@@ -61,7 +61,7 @@ class Grid {
   void resume() { paused_.fetch_sub(1, std::memory_order_seq_cst); }
   [[nodiscard]] bool paused() const { return paused_.load(std::memory_order_seq_cst) != 0; }
 
-  void began();  // a workgroup gets memory
+  void began();                                                           // a workgroup gets memory
   void left_one() { resident_.fetch_sub(1, std::memory_order_relaxed); }  // and gives it back
   // Workgroups that have memory now. A grid without any goes before others.
   [[nodiscard]] std::uint32_t resident() const { return resident_.load(std::memory_order_relaxed); }

@@ -13,7 +13,9 @@ KFDLAB_INLINE U32 low16(U32 v) { return v & 0xffffu; }
 KFDLAB_INLINE I32 sign16(U32 v) { return (I32)(v << 16) >> 16; }
 
 // f32 result of f32 sources with AMD's NaN, as f16.
-KFDLAB_INLINE U32 half_result(F32 r, F32 a, F32 b) { return float_to_half((F32)fix_nan<2>((U32)r, (U32)a, (U32)b, U32{})); }
+KFDLAB_INLINE U32 half_result(F32 r, F32 a, F32 b) {
+  return float_to_half((F32)fix_nan<2>((U32)r, (U32)a, (U32)b, U32{}));
+}
 
 struct HalfAdd : Float16 {
   KFDLAB_INLINE static U32 f(U32 a, U32 b) {

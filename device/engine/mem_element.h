@@ -156,18 +156,21 @@ KFDLAB_INLINE void store_run64(std::byte* base, const std::uint32_t* from, std::
                              _mm512_permutex2var_epi32(low, second, high));
   }
 }
+// Lanes 16 * c on, from `base` on.
+KFDLAB_INLINE void load_quads(std::uint32_t* to, const std::byte* base, __mmask16 mask, unsigned c) {
+  const std::uint64_t bytes = quad_mask(mask);
+  __m512i v[4];
+  for (unsigned i = 0; i < 4; ++i) {
+    v[i] = _mm512_maskz_loadu_epi32(static_cast<__mmask16>(bytes >> (16 * i)), base + 64 * i);
+  }
+  split_quads(v);
+  for (unsigned d = 0; d < 4; ++d) {
+    _mm512_mask_store_epi32(to + d * kLanes + 16 * c, mask, v[d]);
+  }
+}
 KFDLAB_INLINE void load_run128(std::uint32_t* to, const std::byte* base, std::uint64_t lanes) {
   for (unsigned c = 0; c < 4; ++c) {
-    const auto mask = static_cast<__mmask16>(lanes >> (16 * c));
-    const std::uint64_t bytes = quad_mask(mask);
-    __m512i v[4];
-    for (unsigned i = 0; i < 4; ++i) {
-      v[i] = _mm512_maskz_loadu_epi32(static_cast<__mmask16>(bytes >> (16 * i)), base + 256 * c + 64 * i);
-    }
-    split_quads(v);
-    for (unsigned d = 0; d < 4; ++d) {
-      _mm512_mask_store_epi32(to + d * kLanes + 16 * c, mask, v[d]);
-    }
+    load_quads(to, base + 256 * c, static_cast<__mmask16>(lanes >> (16 * c)), c);
   }
 }
 KFDLAB_INLINE void store_run128(std::byte* base, const std::uint32_t* from, std::uint64_t lanes) {
@@ -183,6 +186,43 @@ KFDLAB_INLINE void store_run128(std::byte* base, const std::uint32_t* from, std:
     }
   }
 }
+
+// Bytes and halves of a run as read_small() gives them.
+template <Element kE>
+KFDLAB_INLINE void load_small_run(std::uint32_t* values, const std::byte* base, std::uint64_t lanes) {
+  constexpr bool kSigned =
+      kE == Element::Sbyte || kE == Element::Sshort || kE == Element::SbyteLo || kE == Element::SbyteHi;
+  for (unsigned c = 0; c < 4; ++c) {
+    const auto mask = static_cast<__mmask16>(lanes >> (16 * c));
+    __m512i value;
+    if constexpr (bytes_of(kE) == 1) {
+      const __m128i raw = _mm_maskz_loadu_epi8(mask, base + 16 * c);
+      value = kSigned ? _mm512_maskz_cvtepi8_epi32(mask, raw) : _mm512_maskz_cvtepu8_epi32(mask, raw);
+    } else {
+      const __m256i raw = _mm256_maskz_loadu_epi16(mask, base + 32 * c);
+      value = kSigned ? _mm512_maskz_cvtepi16_epi32(mask, raw) : _mm512_maskz_cvtepu16_epi32(mask, raw);
+    }
+    if constexpr (is_low_half(kE) || is_high_half(kE)) {
+      value = _mm512_maskz_and_epi32(mask, value, _mm512_set1_epi32(0xffff));
+    }
+    _mm512_store_si512(values + 16 * c, value);
+  }
+}
+template <Element kE>
+KFDLAB_INLINE void store_small_run(std::byte* base, const std::uint32_t* from, std::uint64_t lanes) {
+  for (unsigned c = 0; c < 4; ++c) {
+    const auto mask = static_cast<__mmask16>(lanes >> (16 * c));
+    __m512i value = _mm512_load_si512(from + 16 * c);
+    if constexpr (is_high_half(kE)) {
+      value = _mm512_maskz_srli_epi32(mask, value, 16);
+    }
+    if constexpr (bytes_of(kE) == 1) {
+      _mm_mask_storeu_epi8(base + 16 * c, mask, _mm512_maskz_cvtepi32_epi8(mask, value));
+    } else {
+      _mm256_mask_storeu_epi16(base + 32 * c, mask, _mm512_maskz_cvtepi32_epi16(mask, value));
+    }
+  }
+}
 #endif
 
 // A run: lane l's element is at base + l * bytes_of(kE).
@@ -192,8 +232,13 @@ KFDLAB_INLINE void load_run(std::uint32_t* to, const std::byte* base, std::uint6
   if constexpr (kE == Element::B32) {
     load_row(to, base, lanes);
   } else if constexpr (kBytes < 4) {
-    alignas(64) std::uint32_t values[kLanes] = {};
+    alignas(64) std::uint32_t values[kLanes];
+#ifdef __AVX512F__
+    load_small_run<kE>(values, base, lanes);
+#else
+    std::memset(values, 0, sizeof values);
     for_lanes(lanes, [&](unsigned l) { values[l] = read_small<kE>(base + l * kBytes); });
+#endif
     merge_row<kE>(to, values, lanes);
   } else {
 #ifdef __AVX512F__
@@ -217,7 +262,11 @@ KFDLAB_INLINE void store_run(std::byte* base, const std::uint32_t* from, std::ui
   if constexpr (kE == Element::B32) {
     store_row(base, from, lanes);
   } else if constexpr (kBytes < 4) {
+#ifdef __AVX512F__
+    store_small_run<kE>(base, from, lanes);
+#else
     for_lanes(lanes, [&](unsigned l) { write_small<kE>(base + l * kBytes, from[l]); });
+#endif
   } else {
 #ifdef __AVX512F__
     if constexpr (kE == Element::B64) {
@@ -286,12 +335,28 @@ KFDLAB_INLINE void load_chunks32(std::uint32_t* to, const std::uint64_t* host, s
 #endif
 }
 
+// Chunks of eight lanes that read one run or one place; else a gather.
 KFDLAB_INLINE void load_lanes64(std::uint32_t* to, const std::uint64_t* host, std::uint64_t lanes) {
 #ifdef __AVX512F__
+  const __m512i iota8 = _mm512_setr_epi64(0, 8, 16, 24, 32, 40, 48, 56);
   for (unsigned c = 0; c < 8; ++c) {
     const auto mask = static_cast<__mmask8>(lanes >> (8 * c));
-    const __m512i value =
-        _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), mask, _mm512_load_si512(host + 8 * c), nullptr, 1);
+    if (mask == 0) {
+      continue;
+    }
+    const std::uint64_t* const at = host + 8 * c;
+    const auto first = static_cast<unsigned>(__builtin_ctz(mask));
+    const __m512i places = _mm512_load_si512(at);
+    const std::uint64_t start = at[first] - 8 * first;
+    __m512i value;
+    if (_mm512_mask_cmpneq_epi64_mask(mask, places,
+                                      _mm512_add_epi64(iota8, _mm512_set1_epi64(static_cast<long long>(start)))) == 0) {
+      value = _mm512_maskz_loadu_epi64(mask, reinterpret_cast<const void*>(start));
+    } else if (_mm512_mask_cmpneq_epi64_mask(mask, places, _mm512_set1_epi64(static_cast<long long>(at[first]))) == 0) {
+      value = _mm512_set1_epi64(read_unaligned<long long>(reinterpret_cast<const void*>(at[first])));
+    } else {
+      value = _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), mask, places, nullptr, 1);
+    }
     _mm256_mask_store_epi32(to + 8 * c, mask, _mm512_maskz_cvtepi64_epi32(0xff, value));
     _mm256_mask_store_epi32(to + kLanes + 8 * c, mask,
                             _mm512_maskz_cvtepi64_epi32(0xff, _mm512_maskz_srli_epi64(0xff, value, 32)));
@@ -305,6 +370,42 @@ KFDLAB_INLINE void load_lanes64(std::uint32_t* to, const std::uint64_t* host, st
 #endif
 }
 
+#ifdef __AVX512F__
+// Chunks of 16 lanes that read one run or one place of four dwords. Returns the lanes of all others.
+KFDLAB_INLINE std::uint64_t load_chunks128(std::uint32_t* to, const std::uint64_t* host, std::uint64_t lanes) {
+  const __m512i iota16 = _mm512_setr_epi64(0, 16, 32, 48, 64, 80, 96, 112);
+  std::uint64_t rest = 0;
+  for (unsigned c = 0; c < 4; ++c) {
+    const auto mask = static_cast<__mmask16>(lanes >> (16 * c));
+    if (mask == 0) {
+      continue;
+    }
+    const std::uint64_t* const at = host + 16 * c;
+    const auto first = static_cast<unsigned>(__builtin_ctz(mask));
+    const std::uint64_t start = at[first] - 16 * first;
+    const __m512i same = _mm512_set1_epi64(static_cast<long long>(at[first]));
+    const __m512i run = _mm512_add_epi64(iota16, _mm512_set1_epi64(static_cast<long long>(start)));
+    const __m512i low = _mm512_load_si512(at);
+    const __m512i high = _mm512_load_si512(at + 8);
+    const auto low_mask = static_cast<__mmask8>(mask);
+    const auto high_mask = static_cast<__mmask8>(mask >> 8);
+    if ((_mm512_mask_cmpneq_epi64_mask(low_mask, low, run) |
+         _mm512_mask_cmpneq_epi64_mask(high_mask, high, _mm512_add_epi64(run, _mm512_set1_epi64(128)))) == 0) {
+      load_quads(to, reinterpret_cast<const std::byte*>(start), mask, c);
+    } else if ((_mm512_mask_cmpneq_epi64_mask(low_mask, low, same) |
+                _mm512_mask_cmpneq_epi64_mask(high_mask, high, same)) == 0) {
+      for (unsigned d = 0; d < 4; ++d) {
+        const auto value = read_unaligned<int>(reinterpret_cast<const std::byte*>(at[first]) + 4 * d);
+        _mm512_mask_store_epi32(to + d * kLanes + 16 * c, mask, _mm512_set1_epi32(value));
+      }
+    } else {
+      rest |= std::uint64_t{mask} << (16 * c);
+    }
+  }
+  return rest;
+}
+#endif
+
 template <Element kE>
 KFDLAB_INLINE void load_lanes(std::uint32_t* to, const std::uint64_t* host, std::uint64_t lanes) {
   if constexpr (kE == Element::B32) {
@@ -316,6 +417,11 @@ KFDLAB_INLINE void load_lanes(std::uint32_t* to, const std::uint64_t* host, std:
     for_lanes(lanes, [&](unsigned l) { values[l] = read_small<kE>(reinterpret_cast<const std::byte*>(host[l])); });
     merge_row<kE>(to, values, lanes);
   } else {
+#ifdef __AVX512F__
+    if constexpr (kE == Element::B128) {
+      lanes = load_chunks128(to, host, lanes);
+    }
+#endif
     for_lanes(lanes, [&](unsigned l) {
       const auto* from = reinterpret_cast<const std::byte*>(host[l]);
       std::uint32_t value[dwords_of(kE)];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Scalar memory: loads, and the stores and atomics that trap handlers use. Through the same TLB as everything else;
 // scalar caches do not exist, so cache control does nothing. Addresses are aligned down to a dword.
-// Facts: CDNA 2 ISA chapter 7; s_buffer_* use the descriptor's base, stride and records: dwords behind the end read 0 and
-// are not written. s_scratch_* count their register offset in units of 64 bytes, the step of a lane's scratch.
+// Facts: CDNA 2 ISA chapter 7; s_buffer_* use the descriptor's base, stride and records: dwords behind the end read 0
+// and are not written. s_scratch_* count their register offset in units of 64 bytes, the step of a lane's scratch.
 #include "device/engine/mem_atomic.h"
 #include "device/engine/mem_plan.h"
 #include "device/engine/mem_tables.h"

@@ -2,8 +2,8 @@
 // Matrix instructions: D = A * B + C in blocks of M x N, K terms each. EXEC is ignored; every lane takes part.
 //
 // Where elements live (facts: CDNA 2 ISA chapter 7 and AMD's matrix instruction calculator):
-//   A[i][k] of block b: lane i + M * group, element k % E of the tuple; group = b for several blocks, else k / E, E being
-//   the elements of one lane. B[k][j] the same with j. D[i][j]: j is lane % N; for N = 32 row i = 8 * (r / 4) +
+//   A[i][k] of block b: lane i + M * group, element k % E of the tuple; group = b for several blocks, else k / E, E
+//   being the elements of one lane. B[k][j] the same with j. D[i][j]: j is lane % N; for N = 32 row i = 8 * (r / 4) +
 //   4 * (lane / 32) + r % 4 in register r of the block, for N = 16 row 4 * (lane / 16) + r, for N = 4 block lane / 4,
 //   row r. f64: 16 x 16 row 4 * r + lane / 16; 4 x 4 block lane / 4 % 4, row and k in lane / 16.
 // Sums start from C and go up in k, one fused rounding per term; hardware does not publish its order.
@@ -72,7 +72,9 @@ struct FormatI8 {
       out[i] = static_cast<std::int8_t>(row[lane] >> (8 * i));
     }
   }
-  KFDLAB_INLINE static U32 add_product(std::int32_t a, U32 b, U32 c) { return splat(static_cast<std::uint32_t>(a)) * b + c; }
+  KFDLAB_INLINE static U32 add_product(std::int32_t a, U32 b, U32 c) {
+    return splat(static_cast<std::uint32_t>(a)) * b + c;
+  }
   static std::int32_t add_product(std::int32_t a, std::int32_t b, std::int32_t c) {
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b) +
                                      static_cast<std::uint32_t>(c));
@@ -84,14 +86,19 @@ struct FormatI8 {
 // Lane that gives `lane` its B, by blgp.
 unsigned b_lane(unsigned blgp, unsigned lane) {
   switch (blgp) {
-    case 1: return lane % 32;
-    case 2: return lane % 32 + 32;
-    case 3: return (lane + 16) % 64;
+    case 1:
+      return lane % 32;
+    case 2:
+      return lane % 32 + 32;
+    case 3:
+      return (lane + 16) % 64;
     case 4:
     case 5:
     case 6:
-    case 7: return lane % 16 + 16 * (blgp - 4);
-    default: return lane;
+    case 7:
+      return lane % 16 + 16 * (blgp - 4);
+    default:
+      return lane;
   }
 }
 // Block that gives block `b` its A, by cbsz and abid.

@@ -41,27 +41,27 @@ enum class Kind : std::uint8_t { None, Vector, Scalar, Constant };
 
 struct alignas(64) MicroOp {
   Handler handler = nullptr;
-  std::int32_t dst = 0;                 // Vector or Scalar
-  std::int32_t sdst = 0;                // always Scalar (VCC or an SGPR pair)
-  std::int32_t src[3] = {};             // by kind[]
-  std::int32_t src3 = 0;                // fourth source (MUBUF soffset)
-  std::int32_t imm = 0;                 // memory: byte offset; SOPK, SOPP: the immediate
-  std::uint32_t pc = 0;                 // bytes from wave.block_pc to this instruction
-  Kind kind[4] = {};                    // of src[0..2], src3
-  std::uint8_t neg = 0;                 // VOP3: as in isa::Inst
+  std::int32_t dst = 0;      // Vector or Scalar
+  std::int32_t sdst = 0;     // always Scalar (VCC or an SGPR pair)
+  std::int32_t src[3] = {};  // by kind[]
+  std::int32_t src3 = 0;     // fourth source (MUBUF soffset)
+  std::int32_t imm = 0;      // memory: byte offset; SOPK, SOPP: the immediate
+  std::uint32_t pc = 0;      // bytes from wave.block_pc to this instruction
+  Kind kind[4] = {};         // of src[0..2], src3
+  std::uint8_t neg = 0;      // VOP3: as in isa::Inst
   std::uint8_t abs = 0;
   std::uint8_t omod = 0;
-  std::uint8_t flags = 0;               // kFlag...
-  std::uint16_t op = 0;                 // isa::Op, for reports
-  std::uint8_t size = 0;                // bytes of the instruction; the next one is at pc + size
+  std::uint8_t flags = 0;  // kFlag...
+  std::uint16_t op = 0;    // isa::Op, for reports
+  std::uint8_t size = 0;   // bytes of the instruction; the next one is at pc + size
   Kind dst_kind = Kind::None;
-  std::uint16_t remaining = 0;          // instructions of the block from this one on, which were charged at its entry
+  std::uint16_t remaining = 0;  // instructions of the block from this one on, which were charged at its entry
   union {
-    std::uint64_t aux = 0;              // private to the handler
+    std::uint64_t aux = 0;  // private to the handler
     std::uint8_t aux8[8];
     std::uint16_t aux16[4];
     std::uint32_t aux32[2];
-    const void* aux_pointer;            // something that lives as long as the block
+    const void* aux_pointer;  // something that lives as long as the block
   };
 
   [[nodiscard]] isa::Op opcode() const { return static_cast<isa::Op>(op); }
@@ -79,8 +79,8 @@ inline constexpr std::uint8_t kFlagGds = 1u << 5;
 
 // The dwords of a Scalar or Constant source.
 [[nodiscard]] inline const std::uint32_t* scalar(const Wave& wave, const MicroOp& op, Kind kind, std::int32_t at) {
-  const auto* base = kind == Kind::Constant ? reinterpret_cast<const std::byte*>(&op)
-                                            : reinterpret_cast<const std::byte*>(&wave);
+  const auto* base =
+      kind == Kind::Constant ? reinterpret_cast<const std::byte*>(&op) : reinterpret_cast<const std::byte*>(&wave);
   return reinterpret_cast<const std::uint32_t*>(base + at);
 }
 [[nodiscard]] inline const std::uint32_t* scalar_source(const Wave& wave, const MicroOp& op, unsigned i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From an AQL packet and a kernel descriptor to a Dispatch. Facts: HSA runtime specification 2.9.6; LLVM AMDGPU usage, "Code
-// Object V3 Kernel Descriptor" and "Initial Kernel Execution State".
+// From an AQL packet and a kernel descriptor to a Dispatch. Facts: HSA runtime specification 2.9.6; LLVM AMDGPU usage,
+// "Code Object V3 Kernel Descriptor" and "Initial Kernel Execution State".
 #include <cstring>
 
 #include "device/engine/dispatch.h"

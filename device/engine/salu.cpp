@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Scalar arithmetic: SOP1, SOP2, SOPK and SOPC. Facts: CDNA 2 ISA chapter 12.1-12.4.
+#include "device/engine/salu.h"
+
 #include <bit>
 #include <cstdint>
 #include <limits>
 
 #include "device/engine/lower.h"
-#include "device/engine/salu.h"
 
 namespace kfdlab::engine {
 namespace {
@@ -145,25 +146,45 @@ T cselect(T a, T b, Flags& f) {
   return f.scc != 0 ? a : b;
 }
 template <typename T>
-T bit_and(T a, T b, Flags& f) { return with_scc<T>(a & b, f); }
+T bit_and(T a, T b, Flags& f) {
+  return with_scc<T>(a & b, f);
+}
 template <typename T>
-T bit_or(T a, T b, Flags& f) { return with_scc<T>(a | b, f); }
+T bit_or(T a, T b, Flags& f) {
+  return with_scc<T>(a | b, f);
+}
 template <typename T>
-T bit_xor(T a, T b, Flags& f) { return with_scc<T>(a ^ b, f); }
+T bit_xor(T a, T b, Flags& f) {
+  return with_scc<T>(a ^ b, f);
+}
 template <typename T>
-T bit_andn2(T a, T b, Flags& f) { return with_scc<T>(a & ~b, f); }
+T bit_andn2(T a, T b, Flags& f) {
+  return with_scc<T>(a & ~b, f);
+}
 template <typename T>
-T bit_orn2(T a, T b, Flags& f) { return with_scc<T>(a | ~b, f); }
+T bit_orn2(T a, T b, Flags& f) {
+  return with_scc<T>(a | ~b, f);
+}
 template <typename T>
-T bit_nand(T a, T b, Flags& f) { return with_scc<T>(~(a & b), f); }
+T bit_nand(T a, T b, Flags& f) {
+  return with_scc<T>(~(a & b), f);
+}
 template <typename T>
-T bit_nor(T a, T b, Flags& f) { return with_scc<T>(~(a | b), f); }
+T bit_nor(T a, T b, Flags& f) {
+  return with_scc<T>(~(a | b), f);
+}
 template <typename T>
-T bit_xnor(T a, T b, Flags& f) { return with_scc<T>(~(a ^ b), f); }
+T bit_xnor(T a, T b, Flags& f) {
+  return with_scc<T>(~(a ^ b), f);
+}
 template <typename T, int kMask>
-T shift_left(T a, u32 b, Flags& f) { return with_scc<T>(a << (b & kMask), f); }
+T shift_left(T a, u32 b, Flags& f) {
+  return with_scc<T>(a << (b & kMask), f);
+}
 template <typename T, int kMask>
-T shift_right(T a, u32 b, Flags& f) { return with_scc<T>(a >> (b & kMask), f); }
+T shift_right(T a, u32 b, Flags& f) {
+  return with_scc<T>(a >> (b & kMask), f);
+}
 template <typename T, int kMask>
 T bfm(u32 a, u32 b, Flags&) {
   return static_cast<T>(((T{1} << (a & kMask)) - 1) << (b & kMask));
@@ -198,9 +219,13 @@ u32 pack_lh(u32 a, u32 b, Flags&) { return (a & 0xffffu) | (b & 0xffff0000u); }
 u32 pack_hh(u32 a, u32 b, Flags&) { return a >> 16 | (b & 0xffff0000u); }
 
 template <typename T>
-T mov(T a, Flags&) { return a; }
+T mov(T a, Flags&) {
+  return a;
+}
 template <typename T>
-T bit_not(T a, Flags& f) { return with_scc<T>(~a, f); }
+T bit_not(T a, Flags& f) {
+  return with_scc<T>(~a, f);
+}
 template <typename T>
 T wqm(T a, Flags& f) {
   T result = 0;
@@ -220,15 +245,25 @@ T brev(T a, Flags&) {
   return result;
 }
 template <typename T>
-u32 bcnt0(T a, Flags& f) { return with_scc<u32>(static_cast<u32>(std::popcount(static_cast<T>(~a))), f); }
+u32 bcnt0(T a, Flags& f) {
+  return with_scc<u32>(static_cast<u32>(std::popcount(static_cast<T>(~a))), f);
+}
 template <typename T>
-u32 bcnt1(T a, Flags& f) { return with_scc<u32>(static_cast<u32>(std::popcount(a)), f); }
+u32 bcnt1(T a, Flags& f) {
+  return with_scc<u32>(static_cast<u32>(std::popcount(a)), f);
+}
 template <typename T>
-u32 find_one(T a, Flags&) { return a == 0 ? ~0u : static_cast<u32>(std::countr_zero(a)); }
+u32 find_one(T a, Flags&) {
+  return a == 0 ? ~0u : static_cast<u32>(std::countr_zero(a));
+}
 template <typename T>
-u32 find_zero(T a, Flags& f) { return find_one<T>(static_cast<T>(~a), f); }
+u32 find_zero(T a, Flags& f) {
+  return find_one<T>(static_cast<T>(~a), f);
+}
 template <typename T>
-u32 flbit(T a, Flags&) { return a == 0 ? ~0u : static_cast<u32>(std::countl_zero(a)); }
+u32 flbit(T a, Flags&) {
+  return a == 0 ? ~0u : static_cast<u32>(std::countl_zero(a));
+}
 // First bit from the top that differs from the sign.
 template <typename T>
 u32 flbit_signed(T a, Flags& f) {
@@ -238,11 +273,17 @@ u32 flbit_signed(T a, Flags& f) {
 u32 sext8(u32 a, Flags&) { return static_cast<u32>(static_cast<std::int8_t>(a)); }
 u32 sext16(u32 a, Flags&) { return static_cast<u32>(static_cast<std::int16_t>(a)); }
 template <typename T, int kMask>
-T bitset0(T old, u32 bit, Flags&) { return old & ~(T{1} << (bit & kMask)); }
+T bitset0(T old, u32 bit, Flags&) {
+  return old & ~(T{1} << (bit & kMask));
+}
 template <typename T, int kMask>
-T bitset1(T old, u32 bit, Flags&) { return old | (T{1} << (bit & kMask)); }
+T bitset1(T old, u32 bit, Flags&) {
+  return old | (T{1} << (bit & kMask));
+}
 template <typename T>
-T cmov(T old, T a, Flags& f) { return f.scc != 0 ? a : old; }
+T cmov(T old, T a, Flags& f) {
+  return f.scc != 0 ? a : old;
+}
 u32 abs_i32(u32 a, Flags& f) { return with_scc(static_cast<i32>(a) < 0 ? 0 - a : a, f); }
 template <typename T>
 T quadmask(T a, Flags& f) {
@@ -272,19 +313,33 @@ u64 exec_andn1(u64 s, u64 e) { return ~s & e; }
 u64 exec_orn1(u64 s, u64 e) { return ~s | e; }
 
 template <typename T>
-bool eq(T a, T b) { return a == b; }
+bool eq(T a, T b) {
+  return a == b;
+}
 template <typename T>
-bool ne(T a, T b) { return a != b; }
+bool ne(T a, T b) {
+  return a != b;
+}
 template <typename T>
-bool gt(T a, T b) { return a > b; }
+bool gt(T a, T b) {
+  return a > b;
+}
 template <typename T>
-bool ge(T a, T b) { return a >= b; }
+bool ge(T a, T b) {
+  return a >= b;
+}
 template <typename T>
-bool lt(T a, T b) { return a < b; }
+bool lt(T a, T b) {
+  return a < b;
+}
 template <typename T>
-bool le(T a, T b) { return a <= b; }
+bool le(T a, T b) {
+  return a <= b;
+}
 template <typename T, int kMask, bool kValue>
-bool bit_is(T a, u32 b) { return (a >> (b & kMask) & 1) == (kValue ? 1 : 0); }
+bool bit_is(T a, u32 b) {
+  return (a >> (b & kMask) & 1) == (kValue ? 1 : 0);
+}
 
 const MicroOp* movk(Wave& wave, const MicroOp& op) {
   write(wave, op, static_cast<u32>(op.imm));

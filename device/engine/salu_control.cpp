@@ -168,7 +168,8 @@ const MicroOp* fork_to_register(Wave& wave, const MicroOp& op) {
   return fork(wave, op, read64(wave, op), target);
 }
 const MicroOp* fork_relative(Wave& wave, const MicroOp& op) {
-  return fork(wave, op, read64(wave, op), address_behind(wave, op) + static_cast<std::uint64_t>(std::int64_t{op.imm} * 4));
+  return fork(wave, op, read64(wave, op),
+              address_behind(wave, op) + static_cast<std::uint64_t>(std::int64_t{op.imm} * 4));
 }
 const MicroOp* join_lanes(Wave& wave, const MicroOp& op) {
   const std::uint32_t depth = stack_depth(wave);
@@ -207,7 +208,8 @@ bool lower_gpr_index_on(Lowering& lowering) {
   const isa::Inst& inst = lowering.inst();
   MicroOp& op = lowering.emit(gpr_index_on);
   // The enables are the second source field, taken as a number and not as a register.
-  op.aux32[0] = inst.src[1].is_register() ? inst.src[1].reg & 0xfu : static_cast<std::uint32_t>(inst.src[1].value) & 0xfu;
+  op.aux32[0] =
+      inst.src[1].is_register() ? inst.src[1].reg & 0xfu : static_cast<std::uint32_t>(inst.src[1].value) & 0xfu;
   if (!inst.src[1].is_register() && !inst.src[1].is_constant()) {
     op.aux32[0] = static_cast<std::uint32_t>(inst.imm) & 0xfu;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Hardware registers (s_getreg, s_setreg) and clocks. Facts: CDNA 2 ISA chapters 3.4-3.6 and 12.2; LLVM AMDGPU usage for
-// the numbers of registers.
+// Hardware registers (s_getreg, s_setreg) and clocks. Facts: CDNA 2 ISA chapters 3.4-3.6 and 12.2; LLVM AMDGPU usage
+// for the numbers of registers.
 #include <time.h>
 
 #include <cstdint>
@@ -111,9 +111,7 @@ const MicroOp* setreg(Wave& wave, const MicroOp& op) {
   return jump(wave, op, wave.block_pc + op.pc + op.size);
 }
 
-bool lower_getreg(Lowering& lowering) {
-  return lowering.emit(getreg).dst_kind == Kind::Scalar;
-}
+bool lower_getreg(Lowering& lowering) { return lowering.emit(getreg).dst_kind == Kind::Scalar; }
 // The source register may come as destination, the literal of s_setreg_imm32 as a source.
 bool lower_setreg(Lowering& lowering) {
   MicroOp& op = lowering.emit(setreg);

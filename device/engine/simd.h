@@ -138,12 +138,18 @@ KFDLAB_INLINE unsigned compare(I32 a, I32 b) {
   return _mm512_cmp_epi32_mask((__m512i)a, (__m512i)b, kPredicate);
 #else
   switch (kPredicate) {
-    case _MM_CMPINT_EQ: return collect(a == b);
-    case _MM_CMPINT_LT: return collect(a < b);
-    case _MM_CMPINT_LE: return collect(a <= b);
-    case _MM_CMPINT_NE: return collect(a != b);
-    case _MM_CMPINT_NLT: return collect(a >= b);
-    default: return collect(a > b);
+    case _MM_CMPINT_EQ:
+      return collect(a == b);
+    case _MM_CMPINT_LT:
+      return collect(a < b);
+    case _MM_CMPINT_LE:
+      return collect(a <= b);
+    case _MM_CMPINT_NE:
+      return collect(a != b);
+    case _MM_CMPINT_NLT:
+      return collect(a >= b);
+    default:
+      return collect(a > b);
   }
 #endif
 }
@@ -263,9 +269,11 @@ KFDLAB_INLINE void to_doubles(F32 v, F64& low, F64& high) {
 }
 KFDLAB_INLINE F32 to_floats(F64 low, F64 high) {
 #ifdef __AVX512F__
-  return (F32)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)low)), _mm512_cvtpd_ps((__m512d)high), 1);
+  return (F32)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)low)), _mm512_cvtpd_ps((__m512d)high),
+                                 1);
 #else
-  return (F32)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps((__m256d)low)), _mm256_cvtpd_ps((__m256d)high), 1);
+  return (F32)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps((__m256d)low)),
+                                   _mm256_cvtpd_ps((__m256d)high), 1);
 #endif
 }
 // 32 x 32 -> 64 bits of the even elements.

@@ -268,8 +268,8 @@ KFDLAB_INLINE void store_pair(std::uint32_t* out, Pair value, unsigned mask, boo
   }
 }
 
-// VV and SV do not exist for wide instructions: loading pairs dominates. kFix: with NaN results; else the chunk that has
-// one and all behind it are left to the version that fixes them.
+// VV and SV do not exist for wide instructions: loading pairs dominates. kFix: with NaN results; else the chunk that
+// has one and all behind it are left to the version that fixes them.
 template <typename Op, bool kMods, bool kFix>
 KFDLAB_INLINE const MicroOp* wide_chunks(Wave& wave, const MicroOp& op, unsigned first);
 template <typename Op, bool kMods>
@@ -372,7 +372,9 @@ inline Form form_of(const MicroOp& op, unsigned sources) {
 }
 
 template <typename Op>
-concept HasClamped = requires { typename Op::Clamped; };
+concept HasClamped = requires {
+  typename Op::Clamped;
+};
 
 // Brackets `emit` with the MXCSR the instruction needs.
 template <typename Emit>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// VOPC: compares write a mask with zeros for inactive lanes to sdst; v_cmpx also to EXEC. Facts: CDNA 2 ISA chapter 12.10.
+// VOPC: compares write a mask with zeros for inactive lanes to sdst; v_cmpx also to EXEC. Facts: CDNA 2 ISA
+// chapter 12.10.
 #include "device/engine/f16.h"
 #include "device/engine/valu.h"
 
@@ -36,9 +37,7 @@ struct AsF16 : Float16 {
 
 template <typename As, int kPredicate>
 struct Compare : As {
-  KFDLAB_INLINE static unsigned f(U32 a, U32 b) {
-    return compare<kPredicate>(As::convert(a), As::convert(b));
-  }
+  KFDLAB_INLINE static unsigned f(U32 a, U32 b) { return compare<kPredicate>(As::convert(a), As::convert(b)); }
 };
 template <typename As, bool kValue>
 struct Always : As {
@@ -48,8 +47,8 @@ struct Always : As {
 // Bits of v_cmp_class, in AMD's order.
 constexpr std::uint32_t kSignalingNan = 1;
 constexpr std::uint32_t kQuietNan = 2;
-constexpr std::uint32_t kNegativeInfinity = 4;   // then normal 8, denormal 16, zero 32
-constexpr std::uint32_t kPositiveZero = 64;      // then denormal 128, normal 256, infinity 512
+constexpr std::uint32_t kNegativeInfinity = 4;  // then normal 8, denormal 16, zero 32
+constexpr std::uint32_t kPositiveZero = 64;     // then denormal 128, normal 256, infinity 512
 
 // kExponent, kMantissa: masks of the format; kTop: its width.
 template <typename V, typename S, std::uint64_t kExponent, std::uint64_t kMantissa, unsigned kTop>
@@ -178,12 +177,18 @@ struct Compare64 : Integer {
     const T a = (T)x;
     const T b = (T)y;
     switch (kPredicate) {
-      case _MM_CMPINT_EQ: return (I64)(a == b);
-      case _MM_CMPINT_LT: return (I64)(a < b);
-      case _MM_CMPINT_LE: return (I64)(a <= b);
-      case _MM_CMPINT_NE: return (I64)(a != b);
-      case _MM_CMPINT_NLT: return (I64)(a >= b);
-      default: return (I64)(a > b);
+      case _MM_CMPINT_EQ:
+        return (I64)(a == b);
+      case _MM_CMPINT_LT:
+        return (I64)(a < b);
+      case _MM_CMPINT_LE:
+        return (I64)(a <= b);
+      case _MM_CMPINT_NE:
+        return (I64)(a != b);
+      case _MM_CMPINT_NLT:
+        return (I64)(a >= b);
+      default:
+        return (I64)(a > b);
     }
   }
 };
@@ -228,46 +233,46 @@ bool lower_compare64(Lowering& lowering) {
   });
 }
 
-#define KFDLAB_COMPARE(name, ...)                            \
+#define KFDLAB_COMPARE(name, ...)           \
   table.set(Op::v_cmp_##name, __VA_ARGS__); \
   table.set(Op::v_cmpx_##name, __VA_ARGS__)
 
-#define KFDLAB_INTEGER_COMPARES(type, As)                                 \
-  KFDLAB_COMPARE(f_##type, lower_compare<Always<As, false>>);             \
-  KFDLAB_COMPARE(lt_##type, lower_compare<Compare<As, _MM_CMPINT_LT>>);   \
-  KFDLAB_COMPARE(eq_##type, lower_compare<Compare<As, _MM_CMPINT_EQ>>);   \
-  KFDLAB_COMPARE(le_##type, lower_compare<Compare<As, _MM_CMPINT_LE>>);   \
-  KFDLAB_COMPARE(gt_##type, lower_compare<Compare<As, _MM_CMPINT_NLE>>);  \
-  KFDLAB_COMPARE(ne_##type, lower_compare<Compare<As, _MM_CMPINT_NE>>);   \
-  KFDLAB_COMPARE(ge_##type, lower_compare<Compare<As, _MM_CMPINT_NLT>>);  \
+#define KFDLAB_INTEGER_COMPARES(type, As)                                \
+  KFDLAB_COMPARE(f_##type, lower_compare<Always<As, false>>);            \
+  KFDLAB_COMPARE(lt_##type, lower_compare<Compare<As, _MM_CMPINT_LT>>);  \
+  KFDLAB_COMPARE(eq_##type, lower_compare<Compare<As, _MM_CMPINT_EQ>>);  \
+  KFDLAB_COMPARE(le_##type, lower_compare<Compare<As, _MM_CMPINT_LE>>);  \
+  KFDLAB_COMPARE(gt_##type, lower_compare<Compare<As, _MM_CMPINT_NLE>>); \
+  KFDLAB_COMPARE(ne_##type, lower_compare<Compare<As, _MM_CMPINT_NE>>);  \
+  KFDLAB_COMPARE(ge_##type, lower_compare<Compare<As, _MM_CMPINT_NLT>>); \
   KFDLAB_COMPARE(t_##type, lower_compare<Always<As, true>>)
 
-#define KFDLAB_INTEGER_COMPARES64(type, T)                                   \
-  KFDLAB_COMPARE(f_##type, lower_compare<Always<AsU32, false>>);             \
-  KFDLAB_COMPARE(lt_##type, lower_compare64<Compare64<T, _MM_CMPINT_LT>>);   \
-  KFDLAB_COMPARE(eq_##type, lower_compare64<Compare64<T, _MM_CMPINT_EQ>>);   \
-  KFDLAB_COMPARE(le_##type, lower_compare64<Compare64<T, _MM_CMPINT_LE>>);   \
-  KFDLAB_COMPARE(gt_##type, lower_compare64<Compare64<T, _MM_CMPINT_NLE>>);  \
-  KFDLAB_COMPARE(ne_##type, lower_compare64<Compare64<T, _MM_CMPINT_NE>>);   \
-  KFDLAB_COMPARE(ge_##type, lower_compare64<Compare64<T, _MM_CMPINT_NLT>>);  \
+#define KFDLAB_INTEGER_COMPARES64(type, T)                                  \
+  KFDLAB_COMPARE(f_##type, lower_compare<Always<AsU32, false>>);            \
+  KFDLAB_COMPARE(lt_##type, lower_compare64<Compare64<T, _MM_CMPINT_LT>>);  \
+  KFDLAB_COMPARE(eq_##type, lower_compare64<Compare64<T, _MM_CMPINT_EQ>>);  \
+  KFDLAB_COMPARE(le_##type, lower_compare64<Compare64<T, _MM_CMPINT_LE>>);  \
+  KFDLAB_COMPARE(gt_##type, lower_compare64<Compare64<T, _MM_CMPINT_NLE>>); \
+  KFDLAB_COMPARE(ne_##type, lower_compare64<Compare64<T, _MM_CMPINT_NE>>);  \
+  KFDLAB_COMPARE(ge_##type, lower_compare64<Compare64<T, _MM_CMPINT_NLT>>); \
   KFDLAB_COMPARE(t_##type, lower_compare<Always<AsU32, true>>)
 
 // compare(predicate) is the entry of one predicate.
-#define KFDLAB_FLOAT_COMPARES(type, entry)             \
-  KFDLAB_COMPARE(lt_##type, entry(_CMP_LT_OQ));        \
-  KFDLAB_COMPARE(eq_##type, entry(_CMP_EQ_OQ));        \
-  KFDLAB_COMPARE(le_##type, entry(_CMP_LE_OQ));        \
-  KFDLAB_COMPARE(gt_##type, entry(_CMP_GT_OQ));        \
-  KFDLAB_COMPARE(lg_##type, entry(_CMP_NEQ_OQ));       \
-  KFDLAB_COMPARE(ge_##type, entry(_CMP_GE_OQ));        \
-  KFDLAB_COMPARE(o_##type, entry(_CMP_ORD_Q));         \
-  KFDLAB_COMPARE(u_##type, entry(_CMP_UNORD_Q));       \
-  KFDLAB_COMPARE(nge_##type, entry(_CMP_NGE_UQ));      \
-  KFDLAB_COMPARE(nlg_##type, entry(_CMP_EQ_UQ));       \
-  KFDLAB_COMPARE(ngt_##type, entry(_CMP_NGT_UQ));      \
-  KFDLAB_COMPARE(nle_##type, entry(_CMP_NLE_UQ));      \
-  KFDLAB_COMPARE(neq_##type, entry(_CMP_NEQ_UQ));      \
-  KFDLAB_COMPARE(nlt_##type, entry(_CMP_NLT_UQ));      \
+#define KFDLAB_FLOAT_COMPARES(type, entry)                       \
+  KFDLAB_COMPARE(lt_##type, entry(_CMP_LT_OQ));                  \
+  KFDLAB_COMPARE(eq_##type, entry(_CMP_EQ_OQ));                  \
+  KFDLAB_COMPARE(le_##type, entry(_CMP_LE_OQ));                  \
+  KFDLAB_COMPARE(gt_##type, entry(_CMP_GT_OQ));                  \
+  KFDLAB_COMPARE(lg_##type, entry(_CMP_NEQ_OQ));                 \
+  KFDLAB_COMPARE(ge_##type, entry(_CMP_GE_OQ));                  \
+  KFDLAB_COMPARE(o_##type, entry(_CMP_ORD_Q));                   \
+  KFDLAB_COMPARE(u_##type, entry(_CMP_UNORD_Q));                 \
+  KFDLAB_COMPARE(nge_##type, entry(_CMP_NGE_UQ));                \
+  KFDLAB_COMPARE(nlg_##type, entry(_CMP_EQ_UQ));                 \
+  KFDLAB_COMPARE(ngt_##type, entry(_CMP_NGT_UQ));                \
+  KFDLAB_COMPARE(nle_##type, entry(_CMP_NLE_UQ));                \
+  KFDLAB_COMPARE(neq_##type, entry(_CMP_NEQ_UQ));                \
+  KFDLAB_COMPARE(nlt_##type, entry(_CMP_NLT_UQ));                \
   KFDLAB_COMPARE(f_##type, lower_compare<Always<AsU32, false>>); \
   KFDLAB_COMPARE(tru_##type, lower_compare<Always<AsU32, true>>)
 

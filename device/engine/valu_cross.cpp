@@ -30,9 +30,7 @@ const MicroOp* write_lane(Wave& wave, const MicroOp& op) {
   return next(op);
 }
 bool is_scalar(Kind kind) { return kind == Kind::Scalar || kind == Kind::Constant; }
-bool lower_read_first_lane(Lowering& lowering) {
-  return lowering.emit(read_first_lane).dst_kind == Kind::Scalar;
-}
+bool lower_read_first_lane(Lowering& lowering) { return lowering.emit(read_first_lane).dst_kind == Kind::Scalar; }
 bool lower_read_lane(Lowering& lowering) {
   const MicroOp& op = lowering.emit(read_lane);
   return op.dst_kind == Kind::Scalar && is_scalar(op.kind[1]);
@@ -188,22 +186,36 @@ int dpp_source(unsigned control, int lane) {
   };
   const int amount = static_cast<int>(control & 15u);
   switch (control >> 4) {
-    case 0x10: return shifted(amount, row, row + 16);   // row_shl
-    case 0x11: return shifted(-amount, row, row + 16);  // row_shr
-    case 0x12: return row + ((in_row + 16 - amount) & 15);  // row_ror
-    case 0x15: return row + amount;                     // row_newbcast
-    default: break;
+    case 0x10:
+      return shifted(amount, row, row + 16);  // row_shl
+    case 0x11:
+      return shifted(-amount, row, row + 16);  // row_shr
+    case 0x12:
+      return row + ((in_row + 16 - amount) & 15);  // row_ror
+    case 0x15:
+      return row + amount;  // row_newbcast
+    default:
+      break;
   }
   switch (control) {
-    case 0x130: return shifted(1, 0, 64);   // wave_shl
-    case 0x134: return (lane + 1) & 63;     // wave_rol
-    case 0x138: return shifted(-1, 0, 64);  // wave_shr
-    case 0x13c: return (lane + 63) & 63;    // wave_ror
-    case 0x140: return row + 15 - in_row;   // row_mirror
-    case 0x141: return (lane & ~7) + 7 - (lane & 7);
-    case 0x142: return row == 0 ? -1 : row - 1;               // row_bcast15: the last lane of the row before
-    case 0x143: return lane < 32 ? -1 : 31;                   // row_bcast31
-    default: break;
+    case 0x130:
+      return shifted(1, 0, 64);  // wave_shl
+    case 0x134:
+      return (lane + 1) & 63;  // wave_rol
+    case 0x138:
+      return shifted(-1, 0, 64);  // wave_shr
+    case 0x13c:
+      return (lane + 63) & 63;  // wave_ror
+    case 0x140:
+      return row + 15 - in_row;  // row_mirror
+    case 0x141:
+      return (lane & ~7) + 7 - (lane & 7);
+    case 0x142:
+      return row == 0 ? -1 : row - 1;  // row_bcast15: the last lane of the row before
+    case 0x143:
+      return lane < 32 ? -1 : 31;  // row_bcast31
+    default:
+      break;
   }
   return control < 0x100 ? (lane & ~3) + static_cast<int>(control >> (2 * (lane & 3)) & 3u) : -1;
 }

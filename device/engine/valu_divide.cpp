@@ -5,8 +5,8 @@
 // round correctly for every pair of operands:
 //   div_scale  returns its first source, scaled by a power of two where the steps between would leave the range of
 //              normal numbers, and sets the mask of lanes whose quotient div_fmas must scale back;
-//   div_fmas   scales back in the direction that the size of the quotient so far (its third source) tells, rounding once;
-//   div_fixup  gives signs and the special cases.
+//   div_fmas   scales back in the direction that the size of the quotient so far (its third source) tells, rounding
+//   once; div_fixup  gives signs and the special cases.
 // Ordinary operands (all lanes far from every limit) are done as vectors, others one lane at a time.
 // Facts: CDNA 2 ISA chapter 12.9; tests run on hardware by others (RDNA 3) for the direction of div_fmas.
 #include <cmath>
@@ -285,9 +285,9 @@ bool ordinary(const Wave& wave, const VectorSource<T>& denominator, const Vector
     for (unsigned part = 0; part < VectorSource<T>::kParts; ++part) {
       const Bits de = biased_exponent<T>(d[part]);
       const Bits ne = biased_exponent<T>(n[part]);
-      good[part] = within(de, 1, kMax - 3) & within(ne, Type<T>::kTiny + 1, kMax - 1) &
-                   within(ne - de + static_cast<unsigned>(kMax), kMax - Type<T>::kBias + 3,
-                          kMax + Type<T>::kHugeQuotient - 1);
+      good[part] =
+          within(de, 1, kMax - 3) & within(ne, Type<T>::kTiny + 1, kMax - 1) &
+          within(ne - de + static_cast<unsigned>(kMax), kMax - Type<T>::kBias + 3, kMax + Type<T>::kHugeQuotient - 1);
     }
     others |= ~VectorSource<T>::lanes(good) & chunk_mask(wave.exec(), c);
   }
@@ -387,11 +387,11 @@ const MicroOp* fixup_handler(Wave& wave, const MicroOp& op) {
 }
 
 // The first 1,201 bits of 2/pi behind the point, top first.
-constexpr std::uint64_t kTwoOverPi[] = {
-    0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041, 0xfe5163abdebbc561, 0xb7246e3a424dd2e0,
-    0x06492eea09d1921c, 0xfe1deb1cb129a73e, 0xe88235f52ebb4484, 0xe99c7026b45f7e41, 0x3991d639835339f4,
-    0x9c845f8bbdf9283b, 0x1ff897ffde05980f, 0xef2f118b5a0a6d1f, 0x6d367ecf27cb09b7, 0x4f463f669e5fea2d,
-    0x7527bac7ebe5f17b, 0x3d0739f78a5292ea, 0x6bfb5fb11f8d5d08, 0x56033046fc7b0000};
+constexpr std::uint64_t kTwoOverPi[] = {0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041, 0xfe5163abdebbc561,
+                                        0xb7246e3a424dd2e0, 0x06492eea09d1921c, 0xfe1deb1cb129a73e, 0xe88235f52ebb4484,
+                                        0xe99c7026b45f7e41, 0x3991d639835339f4, 0x9c845f8bbdf9283b, 0x1ff897ffde05980f,
+                                        0xef2f118b5a0a6d1f, 0x6d367ecf27cb09b7, 0x4f463f669e5fea2d, 0x7527bac7ebe5f17b,
+                                        0x3d0739f78a5292ea, 0x6bfb5fb11f8d5d08, 0x56033046fc7b0000};
 
 // 53 bits of 2/pi, those that matter for the segment of an argument as large as `value`, as a number.
 double trig_preop(double value, std::uint32_t segment) {

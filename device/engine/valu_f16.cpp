@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Half precision arithmetic and 16-bit instructions with op_sel, which picks the half of each source and of the
-// destination, whose other half stays. Facts: CDNA 2 ISA chapters 12.7-12.9; LLVM AMDGPU usage for which results clear the
-// upper half.
+// destination, whose other half stays. Facts: CDNA 2 ISA chapters 12.7-12.9; LLVM AMDGPU usage for which results clear
+// the upper half.
 #include "device/engine/half_ops.h"
 
 namespace kfdlab::engine::KFDLAB_ENGINE_ISA {
@@ -23,7 +23,8 @@ struct HalfRound : Float16 {
 struct HalfFract : Float16 {
   static U32 f(U32 a) {
     const F32 v = half_to_float(a);
-    const U32 result = float_to_half((F32)fix_nan<1>((U32)(v - round_to<_MM_FROUND_TO_NEG_INF>(v)), (U32)v, U32{}, U32{}));
+    const U32 result =
+        float_to_half((F32)fix_nan<1>((U32)(v - round_to<_MM_FROUND_TO_NEG_INF>(v)), (U32)v, U32{}, U32{}));
     return blend((U32)(I32)(result == 0x3c00u), U32{} + 0x3bffu, result);
   }
 };
@@ -56,9 +57,7 @@ struct HalfRsq : Float16 {
 
 template <bool kMax, bool kIeee>
 struct HalfExtreme3 : Float16 {
-  static U32 f(U32 a, U32 b, U32 c) {
-    return HalfExtreme<kMax, kIeee>::f(HalfExtreme<kMax, kIeee>::f(a, b), c);
-  }
+  static U32 f(U32 a, U32 b, U32 c) { return HalfExtreme<kMax, kIeee>::f(HalfExtreme<kMax, kIeee>::f(a, b), c); }
 };
 template <bool kIeee>
 struct HalfMed3 : Float16 {
@@ -97,11 +96,17 @@ struct Three16 : Integer {
   static U32 f(U32 a, U32 b, U32 c) { return low16((U32)kFunction(kConvert(a), kConvert(b), kConvert(c))); }
 };
 template <typename T>
-KFDLAB_INLINE T min3(T a, T b, T c) { return vmin(vmin(a, b), c); }
+KFDLAB_INLINE T min3(T a, T b, T c) {
+  return vmin(vmin(a, b), c);
+}
 template <typename T>
-KFDLAB_INLINE T max3(T a, T b, T c) { return vmax(vmax(a, b), c); }
+KFDLAB_INLINE T max3(T a, T b, T c) {
+  return vmax(vmax(a, b), c);
+}
 template <typename T>
-KFDLAB_INLINE T med3(T a, T b, T c) { return vmax(vmin(a, b), vmin(vmax(a, b), c)); }
+KFDLAB_INLINE T med3(T a, T b, T c) {
+  return vmax(vmin(a, b), vmin(vmax(a, b), c));
+}
 
 // Results of 32 bits.
 struct FullResult {
@@ -132,7 +137,9 @@ struct PackB32F16 : Float16, FullResult {
 };
 
 template <typename Op>
-concept Full = requires { Op::kFull; };
+concept Full = requires {
+  Op::kFull;
+};
 
 // aux8[5]: op_sel.
 constexpr unsigned kOpSelAt = 5;

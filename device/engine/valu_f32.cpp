@@ -67,9 +67,7 @@ struct Extreme : Float32 {
 template <bool kMax, unsigned kVariant>
 struct Extreme3 : Float32 {
   static constexpr bool kFixNan = false;
-  static F32 f(F32 a, F32 b, F32 c) {
-    return Extreme<kMax, kVariant>::f(Extreme<kMax, kVariant>::f(a, b), c);
-  }
+  static F32 f(F32 a, F32 b, F32 c) { return Extreme<kMax, kVariant>::f(Extreme<kMax, kVariant>::f(a, b), c); }
 };
 // The middle one; the smallest if one is NaN.
 template <unsigned kVariant>
@@ -110,7 +108,8 @@ template <template <unsigned> class kOp>
 bool lower_by_mode(Lowering& lowering) {
   const bool ieee = (lowering.key().mode & kModeIeee) != 0;
   if (flushes_denormals(lowering.key().mode, 32)) {
-    return ieee ? lower_narrow<kOp<kFlushVariant | kIeeeVariant>>(lowering) : lower_narrow<kOp<kFlushVariant>>(lowering);
+    return ieee ? lower_narrow<kOp<kFlushVariant | kIeeeVariant>>(lowering)
+                : lower_narrow<kOp<kFlushVariant>>(lowering);
   }
   return ieee ? lower_narrow<kOp<kIeeeVariant>>(lowering) : lower_narrow<kOp<0>>(lowering);
 }

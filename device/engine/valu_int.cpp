@@ -177,9 +177,7 @@ struct MulHiI : Integer {
   static U32 f(U32 a, U32 b) { return high_product_signed(a, b); }
 };
 struct MulU24Clamped : Integer {
-  static U32 f(U32 a, U32 b) {
-    return (low24(a) * low24(b)) | lanes((I32)(high_product(low24(a), low24(b)) != 0));
-  }
+  static U32 f(U32 a, U32 b) { return (low24(a) * low24(b)) | lanes((I32)(high_product(low24(a), low24(b)) != 0)); }
 };
 struct MulU24 : Integer {
   using Clamped = MulU24Clamped;
@@ -212,9 +210,7 @@ struct BcntAdd : Integer {
 };
 
 struct BfeU32 : Integer {
-  static U32 f(U32 a, U32 b, U32 c) {
-    return a >> (b & 31u) & (((U32{} + 1) << (c & 31u)) - 1);
-  }
+  static U32 f(U32 a, U32 b, U32 c) { return a >> (b & 31u) & (((U32{} + 1) << (c & 31u)) - 1); }
 };
 struct BfeI32 : Integer {
   static U32 f(U32 a, U32 b, U32 c) {
@@ -360,7 +356,7 @@ struct Perm : Integer {
       const U32 bytes = blend((I32)((wanted & 4u) != 0), a, b) >> shift & 0xffu;
       // 8: bit 15 of b, 9: bit 31 of b, 10: bit 15 of a, 11: bit 31 of a
       const U32 from = blend((I32)((wanted & 2u) != 0), a, b);
-      const U32 sign = (U32)-(I32)(from >> (((wanted & 1u) << 4) + 15u) & 1u) & 0xffu;
+      const U32 sign = (U32) - (I32)(from >> (((wanted & 1u) << 4) + 15u) & 1u) & 0xffu;
       U32 byte = blend((I32)(wanted < 8), bytes, sign);
       byte = blend((I32)(wanted == 12), U32{}, byte);
       byte = blend((I32)(wanted > 12), U32{} + 0xffu, byte);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // VOP3P: two 16-bit elements in a lane, two f32 in a tuple, mixed precision. op_sel says which element of a source the
-// low result takes, op_sel_hi the high one; neg and neg_hi flip signs for each. Facts: CDNA 2 ISA chapters 6.6 and 12.11.
+// low result takes, op_sel_hi the high one; neg and neg_hi flip signs for each. Facts: CDNA 2 ISA chapters 6.6
+// and 12.11.
 #include "device/engine/half_ops.h"
 
 namespace kfdlab::engine::KFDLAB_ENGINE_ISA {
@@ -225,7 +226,9 @@ bool lower_packed32(Lowering& lowering) {
     for (unsigned i = 0; i < kSourcesOf<Op>; ++i) {
       vectors = vectors && op.kind[i] == Kind::Vector;
     }
-    op.handler = mods ? Handler{packed32_mods<Op>} : vectors ? Handler{packed32<Op, false>} : Handler{packed32<Op, true>};
+    op.handler = mods      ? Handler{packed32_mods<Op>}
+                 : vectors ? Handler{packed32<Op, false>}
+                           : Handler{packed32<Op, true>};
     return vector_result(op);
   });
 }

@@ -24,7 +24,8 @@ const F64 kNothing{};
 
 // 2^v for |v| < 1000.
 F64 exp2_of(F64 v) {
-  const F64 clamped = choose((U64)(absolute(v) < constant(1000.0)), v, choose((U64)(v > kNothing), constant(1000.0), constant(-1000.0)));
+  const F64 clamped = choose((U64)(absolute(v) < constant(1000.0)), v,
+                             choose((U64)(v > kNothing), constant(1000.0), constant(-1000.0)));
   const F64 whole = round_to<_MM_FROUND_TO_NEAREST_INT>(clamped);
   const F64 x = (clamped - whole) * 0.693147180559945309417;
   F64 sum = constant(1.0 / 6227020800.0);

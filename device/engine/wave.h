@@ -35,20 +35,20 @@ struct Workgroup;
 // Why a handler left the run loop (it returned nullptr). `pc` is where the wave goes on, if it does.
 enum class Exit : std::uint8_t {
   None,
-  Lookup,    // pc is in another block: the run loop finds or makes it
-  Yield,     // s_sleep, a spent budget: let others run, then go on at pc
-  Barrier,   // waits for the other waves of the workgroup; pc is behind s_barrier
-  Fault,     // `fault` says which access; pc is the faulting instruction, which has had no effect at all
-  Wait,      // pc is the instruction itself, to be tried again after others ran (GWS, a busy message queue)
-  End,       // s_endpgm
-  Illegal,   // bytes at pc are no instruction, or one the engine does not have (`illegal_op`)
-  Trap,      // s_trap with `trap_id` and no trap handler installed
-  Killed,    // the queue or its VMID is being torn down
+  Lookup,   // pc is in another block: the run loop finds or makes it
+  Yield,    // s_sleep, a spent budget: let others run, then go on at pc
+  Barrier,  // waits for the other waves of the workgroup; pc is behind s_barrier
+  Fault,    // `fault` says which access; pc is the faulting instruction, which has had no effect at all
+  Wait,     // pc is the instruction itself, to be tried again after others ran (GWS, a busy message queue)
+  End,      // s_endpgm
+  Illegal,  // bytes at pc are no instruction, or one the engine does not have (`illegal_op`)
+  Trap,     // s_trap with `trap_id` and no trap handler installed
+  Killed,   // the queue or its VMID is being torn down
 };
 
 // MODE (hwreg 1) bits the engine acts on.
-inline constexpr std::uint32_t kModeRoundShift = 0;    // 3:0, f32 in 1:0, f64 and f16 in 3:2
-inline constexpr std::uint32_t kModeDenormShift = 4;   // 7:4, f32 in 5:4, f64 and f16 in 7:6
+inline constexpr std::uint32_t kModeRoundShift = 0;   // 3:0, f32 in 1:0, f64 and f16 in 3:2
+inline constexpr std::uint32_t kModeDenormShift = 4;  // 7:4, f32 in 5:4, f64 and f16 in 7:6
 inline constexpr std::uint32_t kModeDx10Clamp = 1u << 8;
 inline constexpr std::uint32_t kModeIeee = 1u << 9;
 inline constexpr std::uint32_t kModeFp16Ovfl = 1u << 23;
@@ -71,10 +71,10 @@ struct alignas(64) Wave {
   std::uint64_t block_pc = 0;  // of the block that runs
   // Wave instructions this wave may still run before it must yield; blocks subtract their length at entry.
   std::int64_t budget = 0;
-  std::uint32_t refund = 0;       // of the block that was left before its end
-  const void* link = nullptr;     // the branch that led to Exit::Lookup, to be told the block found
-  std::uint64_t code_epoch = 0;   // blocks verified in another epoch are compared with memory before they run
-  std::uint64_t saved_exec = 0;   // while an instruction with DPP runs
+  std::uint32_t refund = 0;      // of the block that was left before its end
+  const void* link = nullptr;    // the branch that led to Exit::Lookup, to be told the block found
+  std::uint64_t code_epoch = 0;  // blocks verified in another epoch are compared with memory before they run
+  std::uint64_t saved_exec = 0;  // while an instruction with DPP runs
 
   device::Tlb* tlb = nullptr;  // of the thread that runs the wave now
   device::Tlb::Key tlb_key = 0;

@@ -63,8 +63,8 @@ Shape shape_of(const Dispatch& dispatch) {
   shape.vgpr_rows = (bits(dispatch.rsrc1, 0, 6) + 1) * 8;
   shape.accum_offset = std::min((bits(dispatch.rsrc3, 0, 6) + 1) * 4, shape.vgpr_rows);
   const std::uint64_t lds = std::max<std::uint64_t>(dispatch.lds_bytes, bits(dispatch.rsrc2, 15, 9) * kLdsGranule);
-  shape.lds_bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>((lds + kLdsGranule - 1) / kLdsGranule, 1u << 20) *
-                                               kLdsGranule);
+  shape.lds_bytes = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>((lds + kLdsGranule - 1) / kLdsGranule, 1u << 20) * kLdsGranule);
   shape.user_sgprs = bits(dispatch.rsrc2, 1, 5);
   shape.mode = bits(dispatch.rsrc1, 12, 8) | (bits(dispatch.rsrc1, 21, 1) != 0 ? kModeDx10Clamp : 0) |
                (bits(dispatch.rsrc1, 23, 1) != 0 ? kModeIeee : 0) |
@@ -74,16 +74,14 @@ Shape shape_of(const Dispatch& dispatch) {
 }
 
 Workgroup::Workgroup(const Shape& shape)
-    : slots(shape.waves),
-      wave_bytes_((shape.vgpr_rows + kTempRows) * kRowBytes),
-      lds_bytes_(shape.lds_bytes) {
+    : slots(shape.waves), wave_bytes_((shape.vgpr_rows + kTempRows) * kRowBytes), lds_bytes_(shape.lds_bytes) {
   // Slack behind LDS: vector handlers may touch a vector beyond what they use.
   bytes_ = std::size_t{wave_bytes_} * shape.waves + lds_bytes_ + 64;
-  memory_ = static_cast<std::byte*>(::operator new(bytes_, std::align_val_t{64}));
+  memory_ = static_cast<std::byte*>(::operator new (bytes_, std::align_val_t{64}));
   std::memset(memory_, 0, bytes_);
 }
 
-Workgroup::~Workgroup() { ::operator delete(memory_, std::align_val_t{64}); }
+Workgroup::~Workgroup() { ::operator delete (memory_, std::align_val_t{64}); }
 
 // Work-item numbers of all lanes, packed x | y << 10 | z << 20; the same for all workgroups of one size.
 void Workgroup::number_items(const std::array<std::uint32_t, 3>& size) {
@@ -110,10 +108,9 @@ void Workgroup::start(const Dispatch& dispatch, const Shape& shape, std::uint64_
   index = group_index;
   queue = dispatch.queue;
   doorbell = dispatch.doorbell;
-  const std::array<std::uint32_t, 3> id{
-      static_cast<std::uint32_t>(group_index % shape.groups[0]),
-      static_cast<std::uint32_t>(group_index / shape.groups[0] % shape.groups[1]),
-      static_cast<std::uint32_t>(group_index / shape.groups[0] / shape.groups[1])};
+  const std::array<std::uint32_t, 3> id{static_cast<std::uint32_t>(group_index % shape.groups[0]),
+                                        static_cast<std::uint32_t>(group_index / shape.groups[0] % shape.groups[1]),
+                                        static_cast<std::uint32_t>(group_index / shape.groups[0] / shape.groups[1])};
   std::array<std::uint32_t, 3> size{};
   for (unsigned i = 0; i < 3; ++i) {
     size[i] = std::min(dispatch.workgroup[i], dispatch.grid[i] - id[i] * dispatch.workgroup[i]);

@@ -17,32 +17,32 @@
 namespace kfdlab::engine {
 
 struct Shape {
-  std::uint32_t waves = 0;         // of a full workgroup
-  std::uint32_t vgpr_rows = 0;     // of a wave
+  std::uint32_t waves = 0;      // of a full workgroup
+  std::uint32_t vgpr_rows = 0;  // of a wave
   std::uint32_t accum_offset = 0;
-  std::uint32_t lds_bytes = 0;     // allocated: rounded up to the granule
+  std::uint32_t lds_bytes = 0;  // allocated: rounded up to the granule
   std::uint32_t mode = 0;
   std::uint32_t user_sgprs = 0;
   std::array<std::uint32_t, 3> groups{};  // grid size in workgroups
   std::uint64_t total_groups = 0;
-  std::string refusal;             // not empty: the GPU cannot run this; it says why
+  std::string refusal;  // not empty: the GPU cannot run this; it says why
 };
 [[nodiscard]] Shape shape_of(const Dispatch& dispatch);
 
 enum class WaveState : std::uint8_t {
   Ready,
-  Asleep,   // s_sleep: ready again in the next round
+  Asleep,  // s_sleep: ready again in the next round
   Barrier,
-  Parked,   // faulted; to be retried at `retry_at`, or when page tables changed
+  Parked,  // faulted; to be retried at `retry_at`, or when page tables changed
   Ended,
 };
 
 struct WaveSlot {
   Wave wave;
   WaveState state = WaveState::Ready;
-  std::uint64_t retry_at = 0;        // ns
-  std::uint64_t retry_interval = 0;  // ns; doubles
-  std::uint64_t parked_sequence = 0; // Pool::sequence() when it left
+  std::uint64_t retry_at = 0;         // ns
+  std::uint64_t retry_interval = 0;   // ns; doubles
+  std::uint64_t parked_sequence = 0;  // Pool::sequence() when it left
 };
 
 struct Workgroup {
@@ -51,20 +51,20 @@ struct Workgroup {
   Workgroup& operator=(const Workgroup&) = delete;
   ~Workgroup();
 
-  // Puts every wave at the entry of the kernel. `index` < shape.total_groups; `first_scratch_slot`: of wave 0. Registers
-  // keep what was in them unless `clear`.
+  // Puts every wave at the entry of the kernel. `index` < shape.total_groups; `first_scratch_slot`: of wave 0.
+  // Registers keep what was in them unless `clear`.
   void start(const Dispatch& dispatch, const Shape& shape, std::uint64_t index, std::uint32_t first_scratch_slot,
              bool clear);
 
   QueueId queue = 0;
-  std::uint32_t doorbell = 0;       // what MSG_GET_DOORBELL answers
-  std::uint32_t waves_alive = 0;    // not ended
+  std::uint32_t doorbell = 0;     // what MSG_GET_DOORBELL answers
+  std::uint32_t waves_alive = 0;  // not ended
   std::uint32_t waves_at_barrier = 0;
-  EngineHost* host = nullptr;       // null only in tests
-  Gws* gws = nullptr;               // of the queue; null: none
-  std::uint32_t hw_id = 0;          // HW_REG_HW_ID without the wave's own fields
-  std::uint64_t index = 0;          // in the grid
-  std::vector<WaveSlot> slots;      // as many as a full workgroup has waves
+  EngineHost* host = nullptr;   // null only in tests
+  Gws* gws = nullptr;           // of the queue; null: none
+  std::uint32_t hw_id = 0;      // HW_REG_HW_ID without the wave's own fields
+  std::uint64_t index = 0;      // in the grid
+  std::vector<WaveSlot> slots;  // as many as a full workgroup has waves
 
  private:
   void number_items(const std::array<std::uint32_t, 3>& size);

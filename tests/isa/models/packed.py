@@ -166,6 +166,14 @@ def dot(name, bits, is_signed, accumulate=False):
         operands = 'v20, v2, v6' + ('' if accumulate else ', v10')
         file.case(which, '%s %s%s' % (name, operands, ' clamp' if clamp else ''),
                   exec_in(mask) + [('v2', a), ('v6', b), (third, c)], [('v20', masked(values, mask))])
+    if bits == 16 and not accumulate:
+        a, b, c = [[rnd.bits(32) for _ in range(LANES)] for _ in range(3)]
+        values = []
+        for x, y, z in zip(a, b, c):
+            (_, xh), (yl, yh) = parts(x, 16, is_signed), parts(y, 16, is_signed)
+            values.append(xh * yl + parts(x, 16, is_signed)[0] * yh + z & M32)
+        file.case('selected', '%s v20, v2, v6, v10 op_sel:[1,0,0] op_sel_hi:[0,1,1]' % name,
+                  exec_in(PARTIAL) + [('v2', a), ('v6', b), ('v10', c)], [('v20', masked(values, PARTIAL))])
 
 
 def dot_float(name, accumulate):
@@ -184,6 +192,10 @@ def dot_float(name, accumulate):
         operands = 'v20, v2, v6' + ('' if accumulate else ', v10')
         file.case(which, '%s %s' % (name, operands), exec_in(mask) + [('v2', a), ('v6', b), (third, c)],
                   [('v20', masked(values, mask))], ulp=2)
+        if not accumulate:
+            file.case(which + '_negative', '%s %s neg_lo:[1,0,1] neg_hi:[0,1,0]' % (name, operands),
+                      exec_in(mask) + [('v2', a), ('v6', b), (third, c)],
+                      [('v20', masked([v | F32.sign for v in values], mask))], ulp=2)
 
 
 def dots():
