@@ -84,15 +84,17 @@ UserQueue::Act AqlQueue::kernel_dispatch(const Packet& packet) {
     log_guest("cp", "gpu {}: queue {}: kernel dispatch: {}", context().bar.gpu_index(), descriptor().number, wrong);
     return refuse(AQL_INACTIVE_CODE_OBJECT, KFDLAB_QUEUE_BAD_DISPATCH, dispatch.kernel_object);
   }
-  if (const Act act = provide_scratch(queue, lane_bytes, prepared); act != Act::Progress) {
+  const auto waves = static_cast<std::uint32_t>((items + kWaveLanes - 1) / kWaveLanes);
+  if (const Act act = provide_scratch(queue, lane_bytes, waves, prepared); act != Act::Progress) {
     return act;
   }
+  scratch_spent_ |= lane_bytes != 0 && (queue.queue_properties & AQL_QUEUE_USE_SCRATCH_ONCE) != 0;
   ++running_;
   launch(prepared, next_index_);
   return launched(dispatch.completion_signal);
 }
 
-UserQueue::Act AqlQueue::provide_scratch(const aql_queue& queue, std::uint32_t lane_bytes,
+UserQueue::Act AqlQueue::provide_scratch(const aql_queue& queue, std::uint32_t lane_bytes, std::uint32_t waves,
                                          engine::Dispatch& dispatch) {
   dispatch.scratch_base = queue.scratch_backing_memory_location;
   dispatch.scratch_waves = COMPUTE_TMPRING_WAVES(queue.compute_tmpring_size);
@@ -100,24 +102,29 @@ UserQueue::Act AqlQueue::provide_scratch(const aql_queue& queue, std::uint32_t l
   if (lane_bytes == 0) {
     return Act::Progress;
   }
+  // Too few waves for the workgroup in what the runtime gave for this very packet: asking again changes nothing.
+  const std::uint32_t fewest = scratch_answer_ == next_index_ ? 1 : waves;
   const bool enough = std::uint64_t{lane_bytes} * kWaveLanes <= dispatch.scratch_wave_bytes &&
-                      dispatch.scratch_waves != 0;
-  if (enough && !scratch_asked_) {
+                      dispatch.scratch_waves >= fewest && !scratch_spent_;
+  if (enough && !asked_) {
     return Act::Progress;
   }
-  // The runtime frees the scratch there is and looks for the packet at read_dispatch_id: nothing else may run.
   if (!drained()) {
     return Act::Idle;
   }
-  return wait_for_scratch();
+  const Act act = ask_runtime(AQL_INACTIVE_SCRATCH);
+  if (act == Act::Progress) {
+    scratch_answer_ = next_index_;  // the packet is looked at again, with what the queue says now
+  }
+  return act;
 }
 
-UserQueue::Act AqlQueue::wait_for_scratch() {
-  if (!scratch_asked_) {
-    if (!set_inactive(AQL_INACTIVE_SCRATCH)) {
+UserQueue::Act AqlQueue::ask_runtime(aql_inactive code) {
+  if (!asked_) {
+    if (!set_inactive(code)) {
       return Act::Fault;
     }
-    scratch_asked_ = true;
+    asked_ = true;
     return Act::Waiting;
   }
   aql_queue queue = {};
@@ -137,7 +144,7 @@ UserQueue::Act AqlQueue::wait_for_scratch() {
   if (value != 0) {
     return Act::Waiting;
   }
-  scratch_asked_ = false;  // the packet is looked at again, with what the queue says now
+  asked_ = false;
   return Act::Progress;
 }
 

@@ -32,6 +32,11 @@ UserQueue::Act AqlQueue::advance() {
   if (const Act act = retire(); act != Act::Idle) {
     return act;
   }
+  if (scratch_spent_ && drained()) {
+    const Act act = ask_runtime(AQL_INACTIVE_SCRATCH_RECLAIM);
+    scratch_spent_ = act != Act::Progress;
+    return act;
+  }
   return take();
 }
 

@@ -71,9 +71,12 @@ class AqlQueue final : public UserQueue, private Pm4Processor::Owner {
   Act ended_at_once(std::uint64_t signal);
   Act refuse(std::uint32_t inactive_code, kfdlab_queue_error error, std::uint64_t detail);
 
-  // Scratch. Progress: there is enough for `lane_bytes` and `dispatch` says where.
-  [[nodiscard]] Act provide_scratch(const aql_queue& queue, std::uint32_t lane_bytes, engine::Dispatch& dispatch);
-  [[nodiscard]] Act wait_for_scratch();
+  // Scratch. Progress: there is enough for `lane_bytes` and a workgroup of `waves`, and `dispatch` says where.
+  [[nodiscard]] Act provide_scratch(const aql_queue& queue, std::uint32_t lane_bytes, std::uint32_t waves,
+                                    engine::Dispatch& dispatch);
+  // Tells the runtime `code`, which is about scratch, and waits for its answer: Progress once that came. Nothing runs
+  // meanwhile: the runtime frees the scratch there is and looks for the packet at read_dispatch_id.
+  [[nodiscard]] Act ask_runtime(aql_inactive code);
   // amd_queue_t as it is now.
   [[nodiscard]] bool read_queue(aql_queue& queue, std::uint64_t& va);
   // Stores a code in queue_inactive_signal; false: fault.
@@ -86,7 +89,9 @@ class AqlQueue final : public UserQueue, private Pm4Processor::Owner {
   std::uint64_t running_ = 0;       // kernels in the engine
   std::uint32_t inactive_code_ = AQL_INACTIVE_PACKET_FORMAT;  // what tell_user() is to say
   bool executing_ib_ = false;
-  bool scratch_asked_ = false;
+  bool asked_ = false;         // the runtime is to answer
+  bool scratch_spent_ = false;  // what was to be used once was used; the runtime wants it back
+  std::uint64_t scratch_answer_ = ~std::uint64_t{0};  // packet that the runtime gave scratch for
 };
 
 }  // namespace kfdlab::device

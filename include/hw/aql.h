@@ -155,6 +155,7 @@ enum aql_inactive {
 	AQL_INACTIVE_WORKGROUP_SIZE = 0x40,
 	AQL_INACTIVE_REGISTERS = 0x80,
 	AQL_INACTIVE_VENDOR_PACKET = 0x100,
+	AQL_INACTIVE_SCRATCH_RECLAIM = 0x200,	/* scratch to be used once was used; goes on once the signal is 0 */
 	AQL_INACTIVE_APERTURE = 0x20000000,
 	AQL_INACTIVE_ILLEGAL_INSTRUCTION = 0x40000000,
 	AQL_INACTIVE_TRAP = (-0x7fffffff - 1),	/* the runtime looks at bit 31 */
