@@ -145,6 +145,8 @@ u32 kfd_ring_adopted(struct kfd_dev *dev);
 int kfd_ring_wait_adopted(struct kfd_dev *dev, unsigned int ms);
 /* The GPU clock, KFDLAB_CLOCK_HZ. -ENODEV: the device is dead. */
 int kfd_ring_clock(struct kfd_dev *dev, u64 *clock);
+/* Dispatch now what the device has put into its interrupt ring so far. Context: process. */
+void kfd_ring_drain_ih(struct kfd_dev *dev);
 /* Ring the device or, for RESET, the launcher. Context: any. */
 void kfd_ring_kick(struct kfd_dev *dev, enum kfdlab_kick vector);
 

@@ -400,24 +400,23 @@ static void generation_work(struct work_struct *work)
 	kfd_queues_check_generation(container_of(work, struct kfd_rings, generation_work)->dev);
 }
 
-static irqreturn_t ih_irq(int irq, void *arg)
+/* Locking: ih_lock, interrupts off. */
+static void ih_read(struct kfd_rings *rings)
 {
-	struct kfd_rings *rings = arg;
 	u64 wptr, pending, known;
 
-	spin_lock(&rings->ih_lock);
 	wptr = smp_load_acquire(&rings->device->ih_wptr);
 	/*
 	 * Between two generations the new process may already have reset the pointer that we would
 	 * read.
 	 */
 	if (!rings->generation || serving_generation(rings) != rings->generation)
-		goto out;
+		return;
 	known = rings->ih_rptr;
 	pending = wptr - known;
 	if (pending > KFDLAB_IH_RING_SIZE || pending % sizeof(struct ih_entry)) {
 		request_reset(rings, rings->generation, "IH write pointer out of range");
-		goto out;
+		return;
 	}
 	while (rings->ih_rptr != wptr) {
 		struct ih_entry entry =
@@ -431,9 +430,25 @@ static irqreturn_t ih_irq(int irq, void *arg)
 	/* A copy ring that stopped raises this vector without an entry. */
 	if (READ_ONCE(rings->device->copy_error))
 		wake_up_all(&rings->copy_wait);
-out:
+}
+
+static irqreturn_t ih_irq(int irq, void *arg)
+{
+	struct kfd_rings *rings = arg;
+
+	spin_lock(&rings->ih_lock);
+	ih_read(rings);
 	spin_unlock(&rings->ih_lock);
 	return IRQ_HANDLED;
+}
+
+void kfd_ring_drain_ih(struct kfd_dev *dev)
+{
+	struct kfd_rings *rings = dev->rings;
+
+	spin_lock_irq(&rings->ih_lock);
+	ih_read(rings);
+	spin_unlock_irq(&rings->ih_lock);
 }
 
 static irqreturn_t control_irq(int irq, void *arg)

@@ -5,7 +5,8 @@
  * its own work: one that blocks its mmap_lock keeps nobody else's faults waiting.
  *
  * A fault that cannot be served (nothing is mapped there, no permission, no access for this GPU) is reported to the
- * process as a memory exception, and the page is refused, so that no access waits for it any more. For a want of
+ * process as a memory exception, and the page is refused, so that no access waits for it any more; but not before the
+ * device has reported the access twice, since a report may be older than what became of the memory. For a want of
  * memory that may pass nothing is done: the device reports the access again.
  */
 #include <linux/memcontrol.h>
@@ -23,6 +24,8 @@
 #define SVM_FAULT_TRIES		16
 /* A range that nobody registered is as large as a default granule. */
 #define SVM_DEFAULT_GRANULE	512ul
+/* The device reports an access that waits at least every half second. */
+#define SVM_SUSPECT_TIME	(20 * HZ)
 
 static struct workqueue_struct *svm_fault_wq;
 
@@ -96,6 +99,72 @@ static bool svm_fault_pop(struct svm_faults *faults, struct svm_fault *fault)
 	}
 	spin_unlock_irq(&faults->lock);
 	return found;
+}
+
+/* Reports of the page that are queued; what still waits is reported again. */
+static void svm_fault_drop(struct svm_faults *faults, const struct svm_fault *fault)
+{
+	unsigned int i, kept = 0;
+
+	spin_lock_irq(&faults->lock);
+	for (i = 0; i < faults->count; i++) {
+		const struct svm_fault *queued = &faults->ring[(faults->first + i) % SVM_FAULTS_MAX];
+
+		if (queued->page != fault->page || queued->gpu != fault->gpu)
+			faults->ring[(faults->first + kept++) % SVM_FAULTS_MAX] = *queued;
+	}
+	faults->count = kept;
+	spin_unlock_irq(&faults->lock);
+}
+
+/* ---- suspects ---- */
+
+static struct svm_fault_suspect *svm_fault_suspect(struct svm_faults *faults, const struct svm_fault *fault)
+{
+	unsigned int i;
+
+	for (i = 0; i < SVM_FAULT_SUSPECTS; i++) {
+		struct svm_fault_suspect *suspect = &faults->suspects[i];
+
+		if (suspect->valid && suspect->page == fault->page && suspect->gpu == fault->gpu)
+			return suspect;
+	}
+	return NULL;
+}
+
+/* True: the access was reported again behind everything that was known when it was suspected. */
+static bool svm_fault_is_confirmed(struct svm_faults *faults, const struct svm_fault *fault)
+{
+	struct svm_fault_suspect *suspect = svm_fault_suspect(faults, fault);
+
+	if (!suspect)
+		return false;
+	suspect->valid = false;
+	return time_before(jiffies, suspect->until);
+}
+
+/* Everything the device has reported so far is old; then make it try again. */
+static void svm_fault_set_suspect(struct kfd_process *p, struct kfd_vm *vm, const struct svm_fault *fault)
+{
+	struct svm_faults *faults = &p->faults;
+
+	kfd_vm_flush(vm, fault->page, 1);
+	kfd_ring_drain_ih(vm->dev);
+	svm_fault_drop(faults, fault);
+	faults->suspects[faults->next_suspect++ % SVM_FAULT_SUSPECTS] = (struct svm_fault_suspect){
+		.page = fault->page,
+		.gpu = fault->gpu,
+		.until = jiffies + SVM_SUSPECT_TIME,
+		.valid = true,
+	};
+}
+
+static void svm_fault_acquit(struct svm_faults *faults, const struct svm_fault *fault)
+{
+	struct svm_fault_suspect *suspect = svm_fault_suspect(faults, fault);
+
+	if (suspect)
+		suspect->valid = false;
 }
 
 /* ---- the range ---- */
@@ -351,6 +420,7 @@ static void svm_fault_serve(struct kfd_process *p, struct mm_struct *mm, const s
 	kfd_vm_stock_drop(job.vm, &work->stock);
 	switch (ret) {
 	case 0:
+		svm_fault_acquit(&p->faults, fault);
 		kfd_vm_flush(job.vm, job.start, job.last - job.start + 1);
 		break;
 	case -EBUSY:
@@ -359,7 +429,10 @@ static void svm_fault_serve(struct kfd_process *p, struct mm_struct *mm, const s
 	case -ENOMEM:
 		break;
 	default:
-		svm_fault_refuse(&job);
+		if (svm_fault_is_confirmed(&p->faults, fault))
+			svm_fault_refuse(&job);
+		else
+			svm_fault_set_suspect(p, job.vm, fault);
 	}
 }
 
