@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "tests/hip/hip_fixture.h"
 #include "tests/hip/kernels.h"
 #include "tests/support/needs.h"
 
@@ -18,6 +19,9 @@ LeakSnapshot look() {
   LeakSnapshot snapshot = take_leak_snapshot();
   snapshot.vram_held = 0;
   snapshot.buffer_objects = 0;
+  if (xnack_is_on()) {
+    snapshot.svm_ranges = 0;
+  }
   return snapshot;
 }
 

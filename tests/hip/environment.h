@@ -19,7 +19,7 @@ class HipEnvironment : public testing::Environment {
 
 // A test leaves no pin, no page in VRAM, no SVM range and no process. Buffer objects are not counted: ROCm keeps
 // pools of signals, kernel arguments and staging buffers that grow with use; the runner's check at the end of the
-// suite counts them.
+// suite counts them. With XNACK neither are ranges: heap that the GPU touched keeps one.
 class HipLeakListener : public testing::EmptyTestEventListener {
  public:
   void OnTestStart(const testing::TestInfo& info) override;

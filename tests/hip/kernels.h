@@ -28,10 +28,10 @@ hipError_t launch_reseed(void* words, std::size_t count, std::uint64_t address, 
 hipError_t launch_reseed_strided(void* start, std::size_t bytes, std::size_t stride, std::uint64_t from,
                                  std::uint64_t to, std::uint64_t* wrong, hipStream_t stream);
 
-// `rounds` times: reseeds all words from seed `from` + round to `from` + round + 1, and after each stores the number
-// of finished rounds to *progress (system scope). One workgroup.
-hipError_t launch_reseed_rounds(void* words, std::size_t count, std::uint64_t from, unsigned rounds,
-                                std::uint64_t* wrong, std::uint32_t* progress, hipStream_t stream);
+// Until *stop is not 0: reseeds all words from seed `from` + n to `from` + n + 1 and then stores n + 1, the rounds done,
+// to *rounds (system scope). One workgroup; at least one round.
+hipError_t launch_reseed_until(void* words, std::size_t count, std::uint64_t from, const std::uint32_t* stop,
+                               std::uint64_t* wrong, std::uint32_t* rounds, hipStream_t stream);
 
 // Sets *started, then waits (system scope) until *stop is not 0. One wave.
 hipError_t launch_wait(std::uint32_t* started, const std::uint32_t* stop, hipStream_t stream);

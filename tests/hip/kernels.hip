@@ -61,11 +61,12 @@ __global__ void reseed(std::uint64_t* words, std::size_t count, std::size_t stri
   }
 }
 
-__global__ void reseed_rounds(std::uint64_t* words, std::size_t count, std::uint64_t from, unsigned rounds,
-                              std::uint64_t* wrong, std::uint32_t* progress) {
+__global__ void reseed_until(std::uint64_t* words, std::size_t count, std::uint64_t from, const std::uint32_t* stop,
+                             std::uint64_t* wrong, std::uint32_t* rounds) {
+  __shared__ bool ends;
   const auto address = reinterpret_cast<std::uint64_t>(words);
   std::uint64_t found = 0;
-  for (unsigned round = 0; round < rounds; ++round) {
+  for (std::uint32_t round = 0;; ++round) {
     for (std::size_t i = threadIdx.x; i < count; i += blockDim.x) {
       const std::uint64_t at = address + i * kWord;
       volatile std::uint64_t* word = words + i;
@@ -74,7 +75,12 @@ __global__ void reseed_rounds(std::uint64_t* words, std::size_t count, std::uint
     }
     __syncthreads();
     if (threadIdx.x == 0) {
-      store_system(progress, round + 1);
+      ends = load_system(stop) != 0;
+      store_system(rounds, round + 1);
+    }
+    __syncthreads();
+    if (ends) {
+      break;
     }
   }
   if (found != 0) {
@@ -201,9 +207,9 @@ hipError_t launch_reseed_strided(void* start, std::size_t bytes, std::size_t str
   return hipGetLastError();
 }
 
-hipError_t launch_reseed_rounds(void* words, std::size_t count, std::uint64_t from, unsigned rounds,
-                                std::uint64_t* wrong, std::uint32_t* progress, hipStream_t stream) {
-  reseed_rounds<<<1, kBlockSize, 0, stream>>>(as<std::uint64_t>(words), count, from, rounds, wrong, progress);
+hipError_t launch_reseed_until(void* words, std::size_t count, std::uint64_t from, const std::uint32_t* stop,
+                               std::uint64_t* wrong, std::uint32_t* rounds, hipStream_t stream) {
+  reseed_until<<<1, kBlockSize, 0, stream>>>(as<std::uint64_t>(words), count, from, stop, wrong, rounds);
   return hipGetLastError();
 }
 
