@@ -245,6 +245,47 @@ TEST(AqlQueue, ScratchIsAskedForAndWaitedFor) {
   EXPECT_FALSE(rig.take_ih(entry)) << "asked once";
 }
 
+// As ROCr marks allocations too large to keep: it wants them back, and gives others for the next kernel.
+TEST(AqlQueue, ScratchToBeUsedOnceIsGivenBackWhenItsKernelHasEnded) {
+  Rig rig(KFDLAB_QUEUE_AQL);
+  auto& queue = rig.at<aql_queue>(Rig::kAqlQueue);
+  queue.compute_tmpring_size = 32 | 7 << 12;
+  queue.queue_properties |= AQL_QUEUE_USE_SCRATCH_ONCE;
+  aql_kernel_dispatch packet = kernel_packet(Rig::kKernel);
+  packet.private_segment_size = 100;
+  rig.emit_aql(packet);
+  rig.emit_aql(packet);
+  EXPECT_EQ(rig.run(), Act::Idle);
+  EXPECT_EQ(rig.engine().launched(), 1u) << "the second waits for scratch of its own";
+  rig.engine().finish(0);
+  EXPECT_EQ(rig.run(), Act::Waiting);
+  EXPECT_EQ(rig.signal(Rig::kInactive).value, AQL_INACTIVE_SCRATCH_RECLAIM);
+  queue.compute_tmpring_size = 0;
+  queue.queue_properties &= ~AQL_QUEUE_USE_SCRATCH_ONCE;
+  store_release(rig.signal(Rig::kInactive).value, std::int64_t{0});
+  EXPECT_EQ(rig.run(), Act::Waiting);
+  EXPECT_EQ(rig.signal(Rig::kInactive).value, AQL_INACTIVE_SCRATCH);
+  queue.compute_tmpring_size = 32 | 7 << 12;
+  store_release(rig.signal(Rig::kInactive).value, std::int64_t{0});
+  EXPECT_EQ(rig.run(), Act::Idle);
+  EXPECT_EQ(rig.engine().launched(), 2u);
+}
+
+TEST(AqlQueue, WorkgroupOfMoreWavesThanThereIsScratchForAsksOnce) {
+  Rig rig(KFDLAB_QUEUE_AQL);
+  rig.at<aql_queue>(Rig::kAqlQueue).compute_tmpring_size = 2 | 7 << 12;  // two waves
+  aql_kernel_dispatch packet = kernel_packet(Rig::kKernel);
+  packet.private_segment_size = 100;
+  packet.workgroup_size_x = 256;
+  packet.workgroup_size_y = packet.workgroup_size_z = 1;
+  rig.emit_aql(packet);
+  EXPECT_EQ(rig.run(), Act::Waiting);
+  EXPECT_EQ(rig.signal(Rig::kInactive).value, AQL_INACTIVE_SCRATCH);
+  store_release(rig.signal(Rig::kInactive).value, std::int64_t{0});
+  EXPECT_EQ(rig.run(), Act::Idle);
+  EXPECT_EQ(rig.engine().launched(), 1u) << "what the engine makes of it is its business";
+}
+
 TEST(AqlQueue, SignalThatFaultsIsDecrementedOnceItsPageIsThere) {
   Rig rig(KFDLAB_QUEUE_AQL, 4096, true);
   const std::uint64_t signal = rig.make_signal(0, 1, 7);
