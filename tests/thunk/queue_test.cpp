@@ -135,6 +135,26 @@ TEST_F(ThunkQueue, GpuRingsAnotherQueuesDoorbell) {
   EXPECT_TRUE(sleeper.drain());
 }
 
+TEST_F(ThunkQueue, AqlQueueUsesTheCallersPointers) {
+  const Memory ring(kPage);
+  const Memory pointers(kPage);
+  ASSERT_TRUE(ring.ok() && pointers.ok());
+  auto* words = static_cast<HSAuint64*>(pointers.data());
+  HsaQueueResource resource{};
+  resource.Queue_read_ptr_aql = &words[0];
+  resource.Queue_write_ptr_aql = &words[1];
+  ASSERT_EQ(hsaKmtCreateQueue(kGpuNode, HSA_QUEUE_COMPUTE_AQL, 100, HSA_QUEUE_PRIORITY_MAXIMUM, ring.data(), kPage,
+                              nullptr, &resource),
+            HSAKMT_STATUS_SUCCESS);
+  EXPECT_EQ(resource.Queue_read_ptr_aql, &words[0]);
+  EXPECT_EQ(resource.Queue_write_ptr_aql, &words[1]);
+  EXPECT_NE(resource.Queue_DoorBell_aql, nullptr);
+  for (const HSA_QUEUE_PRIORITY priority : {HSA_QUEUE_PRIORITY_MINIMUM, HSA_QUEUE_PRIORITY_HIGH}) {
+    EXPECT_EQ(hsaKmtUpdateQueue(resource.QueueId, 100, priority, ring.data(), kPage, nullptr), HSAKMT_STATUS_SUCCESS);
+  }
+  EXPECT_EQ(hsaKmtDestroyQueue(resource.QueueId), HSAKMT_STATUS_SUCCESS);
+}
+
 TEST_F(ThunkQueue, StateAndMaskAreToldOfAStoppedComputeQueue) {
   Queue queue(HSA_QUEUE_COMPUTE);
   Queue sdma(HSA_QUEUE_SDMA);
@@ -174,6 +194,34 @@ TEST_F(ThunkEvent, EndOfPipeInterruptsSignalAllOfMany) {
   EXPECT_EQ(hsaKmtWaitOnMultipleEvents(raw.data(), kMost, true, 0), HSAKMT_STATUS_WAIT_TIMEOUT);
   queue.submit();
   EXPECT_EQ(hsaKmtWaitOnMultipleEvents(raw.data(), kMost, true, 10'000 * patience()), HSAKMT_STATUS_SUCCESS);
+}
+
+TEST_F(ThunkEvent, BurstOfAllEventsThatAProcessCanHaveLosesNone) {
+  constexpr std::size_t kMost = 4095;
+  std::vector<std::unique_ptr<Event>> events;
+  Queue queue(HSA_QUEUE_COMPUTE, 64 * kPage);
+  ASSERT_TRUE(queue.ok());
+  while (events.size() < kMost) {
+    auto event = std::make_unique<Event>();
+    if (!event->ok()) {
+      break;
+    }
+    queue.signal(*event);
+    events.push_back(std::move(event));
+  }
+  EXPECT_EQ(events.size(), kMost);
+  queue.submit();
+  std::size_t missing = 0;
+  for (const auto& event : events) {
+    missing += missing == 0 && !event->wait() ? 1 : 0;
+  }
+  EXPECT_EQ(missing, 0u);
+  // One without an id is nobody's.
+  queue.emit({pm4_header(PM4_RELEASE_MEM, 7), 0x14u | 5u << 8, static_cast<std::uint32_t>(PM4_RELEASE_INT_ONLY) << 24, 0, 0,
+              0, 0, 0});
+  queue.signal(*events.front());
+  queue.submit();
+  EXPECT_TRUE(events.front()->wait());
 }
 
 TEST_F(ThunkEvent, SdmaTrapSignals) {
