@@ -8,6 +8,7 @@
  *   gpuN/vram        who has how much of it; docs/decisions/0031 says what adds up
  *   svm_ranges       per process: pages in VRAM, and each range with where its pages are now (access: a bit per GPU)
  *   smi              a line per open file of SMI events
+ *   queues           a line per user queue: whose it is, whether it runs, and what the device was told of it
  *   mem_limit        RAM that buffers may take, in amdkfd's words
  */
 #include <linux/debugfs.h>
@@ -17,6 +18,7 @@
 
 #include "kfd_memory.h"
 #include "kfd_process.h"
+#include "kfd_queue.h"
 #include "kfd_ring.h"
 #include "kfd_smi.h"
 #include "svm_look.h"
@@ -253,6 +255,18 @@ static int smi_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(smi);
 
+static void show_queues(struct kfd_process *p, void *arg)
+{
+	kfd_queue_show(arg, p);
+}
+
+static int queues_show(struct seq_file *m, void *unused)
+{
+	kfd_process_for_each(show_queues, m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(queues);
+
 /* Objects in RAM are TTM's; user memory, which is not pinned but bounded, comes on top of them in the first line. */
 static int mem_limit_show(struct seq_file *m, void *unused)
 {
@@ -271,6 +285,7 @@ void kfd_debugfs_init(void)
 	root = debugfs_create_dir("kfd", NULL);
 	debugfs_create_file("svm_ranges", 0400, root, NULL, &svm_ranges_fops);
 	debugfs_create_file("smi", 0400, root, NULL, &smi_fops);
+	debugfs_create_file("queues", 0400, root, NULL, &queues_fops);
 	debugfs_create_file("mem_limit", 0400, root, NULL, &mem_limit_fops);
 }
 

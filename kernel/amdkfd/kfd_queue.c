@@ -7,6 +7,7 @@
  * apply. An entry that is answered with -ENODEV leaves nothing to do: the device that knew of the queue is gone.
  */
 #include <linux/io.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "kfd_doorbell.h"
@@ -309,6 +310,39 @@ bool kfd_queue_is_stopped_compute(const struct kfd_queue *q)
 	stopped = !q->active;
 	mutex_unlock(&q->dev->queues->lock);
 	return stopped && (type == KFDLAB_QUEUE_PM4 || type == KFDLAB_QUEUE_AQL);
+}
+
+static const char *kfd_queue_state(const struct kfd_queue *q)
+{
+	if (q->lost)
+		return "lost";
+	if (q->halted)
+		return "halted";
+	if (!q->active)
+		return "inactive";
+	return q->stopped ? "stopped" : "running";
+}
+
+void kfd_queue_show(struct seq_file *m, struct kfd_process *p)
+{
+	static const char * const types[] = { "pm4", "sdma", "aql", "sdma_xgmi" };
+	struct kfd_queue *q;
+	unsigned int i;
+
+	for (i = 0; i < KFD_MAX_GPUS; i++) {
+		struct kfd_dev *dev = kfd_dev_by_index(i);
+
+		if (!dev)
+			continue;
+		mutex_lock(&dev->queues->lock);
+		list_for_each_entry(q, &p->devices[i].queues, link)
+			seq_printf(m, "process %d queue %u gpu 0x%x number %u %s %s ring 0x%llx bytes %llu priority %u gws %u cu_mask 0x%x error %u\n",
+				   p->tgid, q->id, dev->gpu_id, q->number, types[q->mqd->queue_type & 3],
+				   kfd_queue_state(q), q->mqd->cp_hqd_pq_base, q->mqd->cp_hqd_pq_size,
+				   q->mqd->cp_hqd_queue_priority, q->mqd->gws_count,
+				   q->mqd->compute_static_thread_mgmt[0], READ_ONCE(q->mqd->cp_hqd_error));
+		mutex_unlock(&dev->queues->lock);
+	}
 }
 
 /* ---- the end ---- */

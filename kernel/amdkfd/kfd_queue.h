@@ -20,6 +20,7 @@
 #include "kfd_priv.h"
 
 struct kfd_process;
+struct seq_file;
 
 /* Queues of one process on one GPU, so that nobody takes all there are. */
 #define KFD_PROCESS_QUEUES	256u
@@ -99,6 +100,9 @@ bool kfd_queue_collect_errors(struct kfd_process *p, struct kfd_dev *dev);
  * told. Context: work; no lock held.
  */
 void kfd_queues_check_generation(struct kfd_dev *dev);
+
+/* A line per queue of the process, for debugfs. Locking: takes kfd_queues.lock. */
+void kfd_queue_show(struct seq_file *m, struct kfd_process *p);
 
 /* The memory of a queue that the device does not know (any more). */
 void kfd_queue_free(struct kfd_queue *q);

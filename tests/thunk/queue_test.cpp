@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Queues and events through the thunk: PM4 and SDMA packets, stopping and going on, more queues than hardware has, what
 // the thunk tells about a queue, and interrupts.
+#include <unistd.h>
+
+#include <fstream>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "hw/pm4.h"
@@ -172,6 +176,23 @@ TEST_F(ThunkQueue, StateAndMaskAreToldOfAStoppedComputeQueue) {
   EXPECT_EQ(*info.CUMaskInfo, mask);
   ASSERT_TRUE(sdma.update(true, 0));
   EXPECT_NE(hsaKmtGetQueueInfo(sdma.resource().QueueId, &info), HSAKMT_STATUS_SUCCESS) << "it has none";
+}
+
+TEST_F(ThunkQueue, DebugfsListsItWithWhatTheDeviceWasTold) {
+  KFDLAB_NEEDS_ROOT();
+  Queue queue(HSA_QUEUE_COMPUTE);
+  ASSERT_TRUE(queue.ok());
+  HSAuint32 mask = 0xa;
+  ASSERT_EQ(hsaKmtSetQueueCUMask(queue.resource().QueueId, 32, &mask), HSAKMT_STATUS_SUCCESS);
+  ASSERT_TRUE(queue.update(true, 0));
+  std::ifstream file("/sys/kernel/debug/kfd/queues");
+  KFDLAB_NEEDS(file.good(), "debugfs has no list of queues");
+  const std::string mine = "process " + std::to_string(::getpid()) + " queue ";
+  std::string line;
+  while (std::getline(file, line) && !line.starts_with(mine)) {
+  }
+  EXPECT_NE(line.find(" pm4 inactive "), std::string::npos) << line;
+  EXPECT_NE(line.find(" cu_mask 0xa "), std::string::npos) << line;
 }
 
 // ---- events ----
