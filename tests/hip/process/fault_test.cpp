@@ -79,14 +79,6 @@ TEST_F(HipFault, AnEndlessKernelEndsWithItsProcess) {
   EXPECT_EQ(actor.process().kill(), 128 + SIGKILL);
 }
 
-TEST_F(HipFault, AProcessKilledInAFaultStormLeavesNothing) {
-  Actor actor("storm", true);
-  ASSERT_TRUE(actor.ready()) << actor.process().output();
-  ASSERT_TRUE(actor.go());
-  ASSERT_TRUE(actor.begun()) << actor.process().output();
-  EXPECT_EQ(actor.process().kill(), 128 + SIGKILL);
-}
-
 // The bystander is the third.
 TEST_F(HipFault, ThreeProcessesWorkAtOnce) {
   Actor first("work", false);

@@ -21,7 +21,6 @@ namespace {
 constexpr std::uint64_t kSeed = 0xb5;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kBytes = 64 * kPage;
-constexpr std::size_t kStormBytes = 32u << 20;
 constexpr int kHipFailed = 1;
 constexpr int kWrong = 2;
 
@@ -112,24 +111,6 @@ int endless(const Started& it, const Wire& parent) {
   return synchronized();
 }
 
-// Kernel and CPU fight for pages until somebody ends it.
-int storm(const Started& it, const Wire& parent) {
-  std::byte* memory = nullptr;
-  if (!done(hipMallocManaged(reinterpret_cast<void**>(&memory), kStormBytes, hipMemAttachGlobal), "hipMallocManaged")) {
-    return kHipFailed;
-  }
-  for (std::uint64_t turn = 0;; ++turn) {
-    for (std::size_t page = 0; page < kStormBytes; page += kPage) {
-      std::atomic_ref(*reinterpret_cast<std::uint64_t*>(memory + page)).fetch_add(1);
-    }
-    if (!done(launch_reseed_strided(memory, kStormBytes, kPage, kSeed, kSeed, it.wrong(), nullptr), "reseed") ||
-        !done(hipMemPrefetchAsync(memory, kStormBytes, turn % 2 == 0 ? hipCpuDeviceId : 0, nullptr), "prefetch") ||
-        (turn == 2 && !parent.signal())) {
-      return kHipFailed;
-    }
-  }
-}
-
 using Act = int (*)(const Started&, const Wire&);
 const std::map<std::string, Act>& acts() {
   static const std::map<std::string, Act> all = {
@@ -141,7 +122,6 @@ const std::map<std::string, Act>& acts() {
       {"jump-into-data", jump_into_data},
       {"jump-into-nothing", jump_into_nothing},
       {"endless", endless},
-      {"storm", storm},
   };
   return all;
 }
