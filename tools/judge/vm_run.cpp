@@ -199,6 +199,12 @@ class VmRun {
   std::unique_ptr<Vm> vm_;
 };
 
+// Did the VM die of the race of TCG that docs/decisions/0050 describes?
+bool ended_by_stale_code(const RunResult& result, const std::filesystem::path& out) {
+  return result.accel == "tcg" && !result.harness_error.empty() &&
+         slurp(out / result.release / "console.log").find(kStaleCodeOops) != std::string::npos;
+}
+
 void add_option(std::vector<std::string>* argv, const char* name, const std::string& value) {
   if (!value.empty()) {
     argv->push_back(name);
@@ -210,7 +216,23 @@ void add_option(std::vector<std::string>* argv, const char* name, const std::str
 
 RunResult run_in_vm(const std::string& kernel, const VmRunOptions& options, const std::filesystem::path& self,
                     report::Progress* progress, Interrupt* interrupt) {
-  return VmRun(kernel, options, self, progress, interrupt).run();
+  RunResult result = VmRun(kernel, options, self, progress, interrupt).run();
+  if (!ended_by_stale_code(result, options.out)) {
+    return result;
+  }
+  // The emulator failed, not what is judged; nothing but this one sign of it is run again, and never twice.
+  const std::filesystem::path kept = (options.out / result.release).string() + ".stale-code";
+  std::error_code ignored;
+  std::filesystem::rename(options.out / result.release, kept, ignored);
+  const std::string note = fmt::format(
+      "QEMU executed stale code while the kernel patched its own (docs/decisions/0050), so all was run again; the logs "
+      "of "
+      "the first run are in {}",
+      kept.string());
+  progress->say(note);
+  result = VmRun(kernel, options, self, progress, interrupt).run();
+  result.notes.push_back(note);
+  return result;
 }
 
 std::vector<std::string> here_arguments(const std::filesystem::path& self, const HereOptions& options) {

@@ -208,7 +208,7 @@ bool VmImpl::ran_stale_code() const {
     return false;
   }
   const auto text = read_file(console_log_);
-  return text.ok() && text.value().find("int3: 0000 [#1]") != std::string::npos;
+  return text.ok() && text.value().find(kStaleCodeOops) != std::string::npos;
 }
 
 Status VmImpl::await_agent() {
