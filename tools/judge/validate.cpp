@@ -141,7 +141,7 @@ int dry_run(const ValidateArguments& arguments, const VmRunOptions& options, con
     return usage_error(cache.error().message);
   }
   for (const Suite& suite : all_suites()) {
-    if (arguments.suites.empty() || names_suite(arguments, suite.name)) {
+    if (arguments.suites.empty() ? !suite.only_by_name : names_suite(arguments, suite.name)) {
       fmt::print("suite {:<11} {}\n", suite.name, suite.proves);
     }
   }
@@ -331,7 +331,8 @@ int validate(const ValidateArguments& arguments, bool with_unit) {
 void add_validate_options(CLI::App& app, ValidateArguments& arguments) {
   app.add_option("--kernel", arguments.kernels, std::string(kKernelHelp) + "; may be repeated (default stock: both)")
       ->allow_extra_args(false);
-  app.add_option("--suite", arguments.suites, "unit, gup, kfd, drm, hip, hip-xnack, hip-process, stress or control; may be repeated (default all)")
+  app.add_option("--suite", arguments.suites,
+                 "unit, gup, kfd, drm, hip, hip-xnack, hip-process, stress or control; may be repeated (default all)")
       ->allow_extra_args(false);
   app.add_option("--filter", arguments.filter, "GoogleTest pattern of the tests to run");
   app.add_option("--seed", arguments.seed, "seed of random tests (default 1)");
