@@ -41,6 +41,8 @@ struct svm_fault_job {
 	u32 location;
 	bool in_place;
 	bool migrated;
+	/* The last try mapped what can be mapped, and the page is not among it. */
+	bool unmapped;
 };
 
 /* ---- queue ---- */
@@ -315,9 +317,9 @@ static int svm_fault_map(struct svm_fault_job *job, struct kfd_vm_work *work)
 		ret = svm_range_map(range, job->vm, max(job->start, range->it.start), min(job->last, range->it.last),
 				    job->write, work);
 	svm_unlock_read(&job->p->svms);
-	if (!ret && !kfd_vm_is_mapped(job->vm, job->fault->page, job->write))
-		ret = -EFAULT;
-	return ret;
+	/* Taken away again already, or not to be had at all: trying again tells. */
+	job->unmapped = !ret && !kfd_vm_is_mapped(job->vm, job->fault->page, job->write);
+	return job->unmapped ? -EBUSY : ret;
 }
 
 static void svm_fault_tell_start(const struct svm_fault_job *job)
@@ -414,9 +416,12 @@ static void svm_fault_serve(struct kfd_process *p, struct mm_struct *mm, const s
 	if (fault->page >= TASK_SIZE_MAX >> PAGE_SHIFT)
 		ret = -EFAULT;
 	for (tries = 0; ret == -EBUSY && tries < SVM_FAULT_TRIES; tries++) {
+		job.unmapped = false;
 		ret = svm_fault_try(&job, work);
 		cond_resched();
 	}
+	if (ret == -EBUSY && job.unmapped)
+		ret = -EFAULT;
 	kfd_vm_stock_drop(job.vm, &work->stock);
 	switch (ret) {
 	case 0:
