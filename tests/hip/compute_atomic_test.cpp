@@ -95,21 +95,21 @@ void check(Kind kind) {
   expect_same(block_cells.read(), wanted_blocks, "LDS");
 }
 
-TEST(HipAtomic, IntegersOfThirtyTwoBits) {
+TEST(HipComputeAtomic, IntegersOfThirtyTwoBits) {
   for (const Kind kind : {Kind::Add, Kind::Sub, Kind::Min, Kind::Max, Kind::And, Kind::Or, Kind::Xor}) {
     check<int>(kind);
     check<unsigned>(kind);
   }
 }
 
-TEST(HipAtomic, IntegersOfSixtyFourBits) {
+TEST(HipComputeAtomic, IntegersOfSixtyFourBits) {
   for (const Kind kind : {Kind::Add, Kind::Min, Kind::Max, Kind::And, Kind::Or, Kind::Xor}) {
     check<unsigned long long>(kind);
   }
 }
 
-TEST(HipAtomic, SinglesAreAdded) { check<float>(Kind::Add); }
-TEST(HipAtomic, DoublesAreAdded) { check<double>(Kind::Add); }
+TEST(HipComputeAtomic, SinglesAreAdded) { check<float>(Kind::Add); }
+TEST(HipComputeAtomic, DoublesAreAdded) { check<double>(Kind::Add); }
 
 // Additions of one hand out every number once.
 __global__ void tickets(unsigned* counter, unsigned* out, unsigned* lds_out) {
@@ -121,7 +121,7 @@ __global__ void tickets(unsigned* counter, unsigned* out, unsigned* lds_out) {
   lds_out[i] = atomicAdd(&local, 1U);
 }
 
-TEST(HipAtomic, AdditionsReturnEveryValueOnce) {
+TEST(HipComputeAtomic, AdditionsReturnEveryValueOnce) {
   DeviceArray<unsigned> counter(1);
   DeviceArray<unsigned> out(1000 * 5);
   DeviceArray<unsigned> lds_out(out.size());
@@ -143,7 +143,7 @@ __global__ void wrapping(unsigned* cells) {
   atomicDec(&cells[1], 20);
 }
 
-TEST(HipAtomic, IncrementsAndDecrementsWrap) {
+TEST(HipComputeAtomic, IncrementsAndDecrementsWrap) {
   DeviceArray<unsigned> cells(std::vector<unsigned>{0, 20});
   wrapping<<<3, 100>>>(cells);
   KERNELS_OK();
@@ -157,7 +157,7 @@ __global__ void exchanges(unsigned long long* wide, unsigned* narrow, float* sin
   seen[i * 3 + 2] = static_cast<unsigned long long>(atomicExch(single, static_cast<float>(i + 1)));
 }
 
-TEST(HipAtomic, ExchangesLoseNoValue) {
+TEST(HipComputeAtomic, ExchangesLoseNoValue) {
   constexpr unsigned kCount = 300;
   DeviceArray<unsigned long long> wide(1);
   DeviceArray<unsigned> narrow(1);
@@ -196,7 +196,7 @@ __global__ void cas_sums(const std::uint32_t* in, unsigned* narrow, unsigned lon
   }
 }
 
-TEST(HipAtomic, CompareAndSwapLoopsEnd) {
+TEST(HipComputeAtomic, CompareAndSwapLoopsEnd) {
   const auto values = random_values<std::uint32_t>(600, 79);
   DeviceArray<std::uint32_t> in(values);
   DeviceArray<unsigned> narrow(1);
@@ -229,7 +229,7 @@ __global__ void locked_updates(unsigned* lock, volatile unsigned* words) {
   }
 }
 
-TEST(HipAtomic, ASpinLockExcludesOtherWaves) {
+TEST(HipComputeAtomic, ASpinLockExcludesOtherWaves) {
   DeviceArray<unsigned> lock(1);
   DeviceArray<unsigned> words(2);
   locked_updates<<<20, 256>>>(lock, words);
@@ -253,7 +253,7 @@ struct SystemCells {
   float f;
 };
 
-TEST(HipAtomic, SystemScopeReachesHostMemory) {
+TEST(HipComputeAtomic, SystemScopeReachesHostMemory) {
   SystemCells* host = nullptr;
   HIP_OK(hipHostMalloc(reinterpret_cast<void**>(&host), sizeof(SystemCells), hipHostMallocCoherent));
   std::memset(host, 0, sizeof(*host));
@@ -293,7 +293,7 @@ __global__ void scoped(unsigned* cells, unsigned* failures) {
   __hip_atomic_store(&cells[4], 17U, __ATOMIC_RELEASE, __HIP_MEMORY_SCOPE_SYSTEM);
 }
 
-TEST(HipAtomic, ScopesAndOrdersMayBeWrittenOut) {
+TEST(HipComputeAtomic, ScopesAndOrdersMayBeWrittenOut) {
   DeviceArray<unsigned> cells(std::vector<unsigned>{0, 0, 0, 9, 0});
   DeviceArray<unsigned> failures(1);
   scoped<<<6, 320>>>(cells, failures);
@@ -319,7 +319,7 @@ __global__ void unsafe_floats(const float* in, float* single, double* wide) {
   if (threadIdx.x == 0) single[1] = local;
 }
 
-TEST(HipAtomic, HardwareAddsFloatsWithoutALoop) {
+TEST(HipComputeAtomic, HardwareAddsFloatsWithoutALoop) {
   const auto values = operands<float>(256, 83);
   DeviceArray<float> in(values);
   DeviceArray<float> single(2);
@@ -346,7 +346,7 @@ __global__ void histogram(const unsigned char* in, unsigned n, unsigned* bins) {
   for (unsigned i = threadIdx.x; i < 256; i += blockDim.x) atomicAdd(&bins[i], local[i]);
 }
 
-TEST(HipAtomic, AHistogramCountsEveryByte) {
+TEST(HipComputeAtomic, AHistogramCountsEveryByte) {
   auto bytes = random_values<unsigned char>(100003, 89);
   for (std::size_t i = 0; i < bytes.size(); i += 2) bytes[i] &= 7;
   DeviceArray<unsigned char> in(bytes);
