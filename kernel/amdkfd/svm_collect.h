@@ -23,11 +23,12 @@
 #include "svm_batch.h"
 
 /*
- * Collect RAM and holes of [vma->start, vma->end), at most SVM_BATCH_PAGES pages of one mapping, into
- * ->src; @look is room for as many entries. @vma must have ->vma, ->start, ->end, ->src, ->dst
- * and ->pgmap_owner, and is ready for migrate_vma_pages() and migrate_vma_finalize() afterwards. False: nothing may be collected there:
- * memory registered for merging, without read permission (it cannot be looked at), or of a kind that
- * does not migrate. Locking: mmap_lock for reading, until finalize.
+ * Collect RAM and holes of [vma->start, vma->end), at most SVM_BATCH_PAGES pages of one mapping,
+ * into ->src; @look is room for as many entries. @vma must have ->vma, ->start, ->end, ->src, ->dst
+ * and ->pgmap_owner, and is ready for migrate_vma_pages() and migrate_vma_finalize() afterwards.
+ * False: nothing may be collected there: memory registered for merging, without read permission (it
+ * cannot be looked at), or of a kind that does not migrate. Locking: mmap_lock for reading, until
+ * finalize.
  */
 bool svm_collect_ram(struct migrate_vma *vma, unsigned long *look);
 
