@@ -16,6 +16,7 @@
 #include <fstream>
 #include <string>
 
+#include "tests/kfd/merging.h"
 #include "tests/kfd/svm_fixture.h"
 #include "tests/kfd/text_files.h"
 
@@ -27,36 +28,6 @@ constexpr uint64_t kSeed = 11;
 class SvmKinds : public SvmTest {
  protected:
   static std::string contents(const Buffer& buffer) { return pattern_error(buffer.bytes(), kSeed); }
-};
-
-// The number in a file of /proc, /sys or a cgroup; -1: cannot be read.
-int64_t number_in(const std::string& path) {
-  std::ifstream file(path);
-  int64_t value = -1;
-  return file >> value ? value : -1;
-}
-
-bool write_to(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  return static_cast<bool>(file << text << std::flush);
-}
-
-// KSM runs while this lives, and unmerges everything at the end.
-class Merging {
- public:
-  Merging()
-      : works_(write_to("/sys/kernel/mm/ksm/pages_to_scan", "2000") &&
-               write_to("/sys/kernel/mm/ksm/sleep_millisecs", "5") && write_to("/sys/kernel/mm/ksm/run", "1")) {}
-  Merging(const Merging&) = delete;
-  Merging& operator=(const Merging&) = delete;
-  ~Merging() { write_to("/sys/kernel/mm/ksm/run", "2"); }
-  [[nodiscard]] bool works() const { return works_; }
-  // Look at no further page: for the moment it looks, KSM holds a page.
-  void pause() const { write_to("/sys/kernel/mm/ksm/run", "0"); }
-  void resume() const { write_to("/sys/kernel/mm/ksm/run", "1"); }
-
- private:
-  bool works_;
 };
 
 // A merged page in VRAM would carry every other process's mapping of it along, and any page there may be in the middle
