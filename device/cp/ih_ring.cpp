@@ -38,8 +38,14 @@ bool IhRing::push(ih_entry entry, IhKind kind) {
     const std::uint64_t rptr = load_acquire(bar_.driver_regs().ih_rptr);
     // A read pointer ahead of ours is nonsense and counts as a full ring.
     const bool has_room = rptr <= wptr_ && wptr_ - rptr <= KFDLAB_IH_RING_SIZE - sizeof(ih_entry);
-    if (!has_room || (kind == IhKind::Fault && is_unread_duplicate(entry, rptr))) {
+    if (has_room && kind == IhKind::Fault && is_unread_duplicate(entry, rptr)) {
       return drop();
+    }
+    if (!has_room) {
+      drop();
+      // The driver may have emptied the ring between our look and our count: it compares again.
+      transport_.raise_irq(KFDLAB_IRQ_IH);
+      return false;
     }
     stamp(entry);
     write_entry(bar_.ih_ring_entry(wptr_), entry);

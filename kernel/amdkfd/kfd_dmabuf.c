@@ -110,6 +110,8 @@ static int kfd_import(struct kfd_process *p, struct kfd_dev *dev, struct dma_buf
 		buf->bo = NULL;
 	} else {
 		ret = kfd_buffer_allow_mmap(p, buf);
+		if (!ret)
+			klttm_bo_imported(buf->bo, dmabuf);
 	}
 	if (ret) {
 		kfd_buffer_destroy(p, buf);

@@ -36,7 +36,7 @@ void kfd_doorbell_module_fini(void);
 void kfd_doorbell_open(struct file *filp);
 
 void kfd_doorbell_init(struct kfd_dev *dev);
-/* Context: its interrupts do not come any more. */
+/* Context: its interrupts do not come any more, and dev->rings is there still. */
 void kfd_doorbell_fini(struct kfd_dev *dev);
 /* The device says that its queues are idle. Context: any. */
 void kfd_doorbell_idle(struct kfd_dev *dev);

@@ -219,8 +219,10 @@ void kfd_buffer_destroy(struct kfd_process *p, struct kfd_buffer *buf)
 		kfd_userptr_destroy(buf);
 		atomic64_sub(buf->size, &kfd_user_bytes);
 	}
-	/* Its notifier may have come between. */
+	/* Its notifier may have come between, and the restore work may be at it. */
+	mutex_lock(&p->lock);
 	kfd_buffer_found(buf);
+	mutex_unlock(&p->lock);
 	kfd_buffer_drop_va(p, buf);
 	if (!IS_ERR_OR_NULL(buf->reserved))
 		klttm_va_unreserve(p->devices[buf->dev->index].render, buf->reserved);

@@ -229,7 +229,6 @@ err_pagemap:
 	kfd_pagemap_fini(dev);
 err_ring:
 	kfd_ring_fini(dev);
-	kfd_doorbell_fini(dev);
 err_vms:
 	kfd_vms_fini(dev);
 err_queues:
@@ -276,7 +275,6 @@ static void kfd_pci_remove(struct pci_dev *pdev)
 	svm_evict_fini(dev);
 	kfd_pagemap_fini(dev);
 	kfd_ring_fini(dev);
-	kfd_doorbell_fini(dev);
 	kfd_vms_fini(dev);
 	kfd_queues_fini(dev);
 	pci_clear_master(pdev);

@@ -164,7 +164,9 @@ void kfd_queue_resume(struct kfd_process *p, struct kfd_dev *dev)
 				q->stopped = false;
 	}
 	list_for_each_entry(q, &pdd->queues, link)
-		kfd_queue_apply(q);
+		/* CREATE_QUEUE has answered by now: one that cannot be mapped any more is lost like those that were. */
+		if (kfd_queue_apply(q) && !q->lost)
+			kfd_queue_lose(q);
 out:
 	mutex_unlock(&dev->queues->lock);
 }

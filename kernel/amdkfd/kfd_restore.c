@@ -2,6 +2,7 @@
 /*
  * What queues wait for: see kfd_restore.h.
  */
+#include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
@@ -109,26 +110,46 @@ static void kfd_restore_work(struct work_struct *work)
 {
 	struct kfd_process *p = container_of(to_delayed_work(work), struct kfd_process, restore.work);
 	struct mm_struct *mm = p->notifier.mm;
+	struct mem_cgroup *memcg, *old;
 
 	/* Exiting: the teardown is under way, and queues wait for that. */
 	if (!mmget_not_zero(mm))
 		return;
+	/* Page tables are the process's, whoever makes them. */
+	memcg = get_mem_cgroup_from_mm(mm);
+	old = set_active_memcg(memcg);
 	mutex_lock(&p->restore.run);
 	kfd_restore_pass(p);
 	mutex_unlock(&p->restore.run);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
 	/* The last user may be us, and the process's teardown waits for this work. */
 	mmput_async(mm);
+}
+
+/* GPUs on which the process has a VM. */
+static u32 kfd_restore_vms(struct kfd_process *p)
+{
+	unsigned int i;
+	u32 gpus = 0;
+
+	for (i = 0; i < KFD_MAX_GPUS; i++)
+		if (smp_load_acquire(&p->devices[i].vm))
+			gpus |= BIT(i);
+	return gpus;
 }
 
 int kfd_restore_now(struct kfd_process *p)
 {
 	int ret;
 
-	if (kfd_restore_is_done(p))
-		return 0;
+	/* Even if nothing is lost: somebody may be about to map what was. */
 	if (mutex_lock_killable(&p->restore.run))
 		return -EINTR;
-	ret = kfd_restore_pass(p);
+	ret = kfd_restore_is_done(p) ? 0 : kfd_restore_pass(p);
+	/* What was never mapped stopped no queue. */
+	if (svm_any_lost(&p->svms))
+		kfd_restore_stop(p, kfd_restore_vms(p), KFD_QUEUE_EVICTION_TRIGGER_SVM);
 	mutex_unlock(&p->restore.run);
 	return ret == -EINTR && fatal_signal_pending(current) ? -EINTR : 0;
 }

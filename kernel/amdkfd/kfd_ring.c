@@ -330,7 +330,8 @@ int kfd_ring_wait_adopted(struct kfd_dev *dev, unsigned int ms)
 			return 0;
 		if (time_after_eq(jiffies, deadline))
 			return -ENODEV;
-		if (wait_event_killable_timeout(rings->control_wait, serving_generation(rings), RECHECK) < 0)
+		/* A generation that serves may have been refused, so that is not enough. */
+		if (wait_event_killable_timeout(rings->control_wait, READ_ONCE(rings->generation), RECHECK) < 0)
 			return -EINTR;
 	}
 }
@@ -376,13 +377,16 @@ static void ih_dispatch(struct kfd_rings *rings, const struct ih_entry *entry)
 /*
  * The device leaves out entries while the ring is full. It can have been so since the last time only if by now a
  * ring's worth has been written behind the pointer that it knew; duplicates, which count as well, come at any time.
+ * It counts an entry after it found the ring full, and interrupts: so what is not counted yet is found next time.
  */
 static void ih_look_for_drops(struct kfd_rings *rings, u64 known_rptr)
 {
+	bool was_full = rings->ih_was_full;
 	u64 dropped;
 
 	smp_mb();	/* the pointer is published */
-	if (READ_ONCE(rings->device->ih_wptr) - known_rptr < KFDLAB_IH_RING_SIZE)
+	rings->ih_was_full = READ_ONCE(rings->device->ih_wptr) - known_rptr >= KFDLAB_IH_RING_SIZE;
+	if (!was_full && !rings->ih_was_full)
 		return;
 	dropped = READ_ONCE(rings->device->ih_dropped);
 	if (dropped != rings->ih_dropped)
@@ -568,6 +572,7 @@ void kfd_ring_fini(struct kfd_dev *dev)
 	pci_free_irq_vectors(pdev);
 	cancel_work_sync(&dev->rings->dropped_work);
 	cancel_work_sync(&dev->rings->generation_work);
+	kfd_doorbell_fini(dev);
 	kfree(dev->rings);
 	dev->rings = NULL;
 }

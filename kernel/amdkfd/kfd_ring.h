@@ -47,6 +47,7 @@ struct kfd_rings {
 	spinlock_t ih_lock;		/* taken in hard irq */
 	u64 ih_rptr;			/* bytes */
 	u64 ih_dropped;			/* the device's, when the ring was last emptied */
+	bool ih_was_full;		/* at the last look */
 	struct work_struct dropped_work;
 	struct work_struct generation_work;	/* queues of an earlier generation are lost */
 

@@ -25,6 +25,7 @@ static bool kfd_userptr_invalidate(struct mmu_interval_notifier *notifier, const
 	struct kfd_buffer *buf = user->buf;
 	unsigned long base = buf->user_addr, end = base + buf->size;
 	unsigned long start = max(range->start, base), stop = min(range->end, end);
+	unsigned long npages = buf->size >> PAGE_SHIFT;
 	bool mapped = READ_ONCE(buf->mapped);
 
 	/* The OOM reaper may not wait for a device. Nothing was touched yet, so it can ask again. */
@@ -40,6 +41,9 @@ static bool kfd_userptr_invalidate(struct mmu_interval_notifier *notifier, const
 	if (!mmu_notifier_range_blockable(range))
 		return false;
 	kfd_buffer_lose(buf, (start - base) >> PAGE_SHIFT, (stop - 1 - base) >> PAGE_SHIFT);
+	if (buf->va.last - buf->va.start >= npages)
+		kfd_buffer_lose(buf, npages + ((start - base) >> PAGE_SHIFT),
+				npages + ((stop - 1 - base) >> PAGE_SHIFT));
 	return true;
 }
 
@@ -96,14 +100,17 @@ int kfd_userptr_map(struct kfd_buffer *buf, struct kfd_vm *vm, u64 first, u64 la
 		.claim = kfd_userptr_claim,
 		.arg = buf->user,
 	};
-	u64 at, next;
+	u64 at, next, npages = buf->size >> PAGE_SHIFT;
 	int ret = 0;
 
 	for (at = first; !ret && at <= last; at = next) {
+		/* AQL_QUEUE_MEM: the second half of the VA is the first once more. */
+		u64 i = at < npages ? at : at - npages;
+
 		request.page = buf->va.start + at;
-		next = min(last + 1, ALIGN(request.page + 1, KFD_VM_BLOCK_PAGES) - buf->va.start);
+		next = min3(last + 1, at + npages - i, ALIGN(request.page + 1, KFD_VM_BLOCK_PAGES) - buf->va.start);
 		request.n = next - at;
-		request.address = buf->user_addr + (at << PAGE_SHIFT);
+		request.address = buf->user_addr + (i << PAGE_SHIFT);
 		if (mmap_read_lock_killable(request.mm))
 			return -EINTR;
 		ret = kfd_vm_map_user(&request, work);

@@ -16,6 +16,7 @@
 
 /* The process of a PASID. Looked at in hard irq. */
 static DEFINE_XARRAY_FLAGS(kfd_pasids, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_IRQ);
+static u32 kfd_next_pasid;		/* the lock of kfd_pasids */
 
 int kfd_vms_init(struct kfd_dev *dev)
 {
@@ -46,8 +47,10 @@ static int kfd_pasid_alloc(struct kfd_process *p)
 
 	if (p->pasid)
 		return 0;
-	ret = xa_alloc_irq(&kfd_pasids, &pasid, p, XA_LIMIT(1, KFDLAB_VMID_PASID_MASK), GFP_KERNEL);
-	if (ret)
+	/* Not the last one again at once: an interrupt that is under way may name it. */
+	ret = xa_alloc_cyclic_irq(&kfd_pasids, &pasid, p, XA_LIMIT(1, KFDLAB_VMID_PASID_MASK), &kfd_next_pasid,
+				  GFP_KERNEL);
+	if (ret < 0)
 		return ret == -EBUSY ? -ENOSPC : ret;
 	p->pasid = pasid;
 	return 0;
@@ -119,6 +122,24 @@ void kfd_vm_flush(struct kfd_vm *vm, u64 first, u64 npages)
 {
 	if (!READ_ONCE(vm->detached))
 		kfd_ring_tlb_invalidate(vm->dev, vm->vmid, first, npages);
+}
+
+void kfd_vm_take_off(struct kfd_vm *vm, u64 first, u64 last)
+{
+	bool flush;
+
+	mutex_lock(&vm->lock);
+	flush = kfd_vm_clear(vm, &first, &last);
+	/* What somebody else cleared a moment ago may be in the TLB still, and these pages among it. */
+	flush |= vm->flushing;
+	vm->flushing += flush;
+	mutex_unlock(&vm->lock);
+	if (!flush)
+		return;
+	kfd_vm_flush(vm, first, last - first + 1);
+	mutex_lock(&vm->lock);
+	vm->flushing--;
+	mutex_unlock(&vm->lock);
 }
 
 /* ---- life ---- */

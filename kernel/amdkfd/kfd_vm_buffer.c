@@ -38,15 +38,7 @@ static u64 kfd_buffer_pte_flags(const struct kfd_buffer *buf)
 
 static void kfd_buffer_clear(struct kfd_buffer *buf, struct kfd_vm *vm, u64 first, u64 last)
 {
-	bool any;
-
-	first += buf->va.start;
-	last += buf->va.start;
-	mutex_lock(&vm->lock);
-	any = kfd_vm_clear(vm, &first, &last);
-	mutex_unlock(&vm->lock);
-	if (any)
-		kfd_vm_flush(vm, first, last - first + 1);
+	kfd_vm_take_off(vm, buf->va.start + first, buf->va.start + last);
 }
 
 void kfd_buffer_lose(struct kfd_buffer *buf, u64 first, u64 last)
@@ -279,15 +271,22 @@ static struct kfd_buffer *kfd_buffer_pop_lost(struct kfd_process *p, u64 *first,
 	return buf;
 }
 
+/* A pass does not go on with what is lost while it lasts: buffers may push each other out of VRAM for ever. */
 int kfd_buffers_restore(struct kfd_process *p)
 {
 	unsigned int tries = KFD_MAP_TRIES;
+	struct list_head *entry;
 	struct kfd_buffer *buf;
+	unsigned long n = 0;
 	u64 first, last;
 	int ret = 0;
 
 	lockdep_assert_held(&p->restore.run);
-	while (!ret && tries) {
+	spin_lock(&p->restore.lost_lock);
+	list_for_each(entry, &p->restore.lost)
+		n++;
+	spin_unlock(&p->restore.lost_lock);
+	while (!ret && tries && n && !READ_ONCE(p->restore.ended)) {
 		mutex_lock(&p->lock);
 		buf = kfd_buffer_pop_lost(p, &first, &last);
 		if (buf)
@@ -303,6 +302,8 @@ int kfd_buffers_restore(struct kfd_process *p)
 		if (ret == -EBUSY) {
 			ret = 0;
 			tries--;
+		} else {
+			n--;
 		}
 	}
 	return ret;

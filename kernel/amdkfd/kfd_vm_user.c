@@ -103,8 +103,8 @@ static void kfd_user_dirty(u64 entry, unsigned long pfn)
 {
 	struct page *page = pfn_to_page(pfn & ~HMM_PFN_FLAGS);
 
-	if (entry & AMDGPU_PTE_WRITEABLE && entry & AMDGPU_PTE_SYSTEM && !is_zone_device_page(page) &&
-	    !PageDirty(compound_head(page)))
+	/* Pages of VRAM too: one that was lazily freed in RAM is dropped there when it returns clean. */
+	if (entry & AMDGPU_PTE_WRITEABLE && !PageDirty(compound_head(page)))
 		set_page_dirty(page);
 }
 

@@ -94,17 +94,8 @@ void svm_unmap_pages(struct svm_range_list *svms, u32 gpus, unsigned long start,
 	unsigned long left = gpus;
 	unsigned int i;
 
-	for_each_set_bit(i, &left, KFD_MAX_GPUS) {
-		struct kfd_vm *vm = p->devices[i].vm;
-		u64 first = start, end = last;
-		bool any;
-
-		mutex_lock(&vm->lock);
-		any = kfd_vm_clear(vm, &first, &end);
-		mutex_unlock(&vm->lock);
-		if (any)
-			kfd_vm_flush(vm, first, end - first + 1);
-	}
+	for_each_set_bit(i, &left, KFD_MAX_GPUS)
+		kfd_vm_take_off(p->devices[i].vm, start, last);
 }
 
 /* ---- mapping ---- */
@@ -218,24 +209,44 @@ static int svm_restore_one(struct svm_range_list *svms, struct kfd_vm_work *work
 	return ret;
 }
 
+/*
+ * What is lost now, in pieces as svm_restore_one() takes them: a pass does not go on with what is lost while it lasts,
+ * which there may always be if memory is short.
+ */
+static unsigned long svm_lost_pieces(struct svm_range_list *svms)
+{
+	struct svm_range *range;
+	unsigned long n = 0;
+
+	spin_lock(&svms->deferred_lock);
+	list_for_each_entry(range, &svms->lost, lost)
+		n += DIV_ROUND_UP(range->lost_last - range->lost_first + 1, SVM_MAP_PAGES);
+	spin_unlock(&svms->deferred_lock);
+	return n;
+}
+
 int svm_restore(struct svm_range_list *svms)
 {
+	struct kfd_restore *restore = &svm_process(svms)->restore;
+	unsigned long pieces = svm_lost_pieces(svms);
 	unsigned int tries = SVM_MAP_TRIES;
 	struct kfd_vm_work *work;
 	bool none = false;
 	int ret = 0;
 
-	lockdep_assert_held(&svm_process(svms)->restore.run);
-	if (!svm_any_lost(svms))
+	lockdep_assert_held(&restore->run);
+	if (!pieces)
 		return 0;
 	work = kvzalloc(sizeof(*work), GFP_KERNEL);
 	if (!work)
 		return -ENOMEM;
-	while (!ret && !none && tries) {
+	while (!ret && !none && tries && pieces && !READ_ONCE(restore->ended)) {
 		ret = svm_restore_one(svms, work, &none);
 		if (ret == -EBUSY) {
 			ret = 0;
 			tries--;
+		} else {
+			pieces--;
 		}
 	}
 	kvfree(work);
@@ -281,7 +292,11 @@ static void svm_drop_pages(struct svm_range_list *svms, unsigned long start, uns
 		return;
 	if (!p->xnack_enabled)
 		kfd_restore_stop(p, gpus, KFD_QUEUE_EVICTION_TRIGGER_SVM);
-	svm_unmap_pages(svms, gpus, start, last);
+	/* Between ranges there are buffers, which keep what they have. */
+	for (range = svm_first_range(svms, start, last); range; range = svm_next_range(range, start, last)) {
+		svm_unmap_pages(svms, gpus, max(start, range->it.start), min(last, range->it.last));
+		cond_resched();
+	}
 }
 
 /* Is the block of @page mapped by one entry on any GPU? */

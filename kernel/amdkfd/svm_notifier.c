@@ -73,9 +73,6 @@ static bool svm_invalidate(struct mmu_interval_notifier *notifier,
 		svm_note_unmap(range, start, last);
 	if (gpus && !p->xnack_enabled)
 		svm_range_lose(range, start, last);
-	/* Nobody maps anything before this has ended. */
-	if (start == range->it.start && last == range->it.last)
-		range->mapped_to_gpu = 0;
 	spin_unlock(&range->svms->deferred_lock);
 
 	if (!gpus)
@@ -84,6 +81,12 @@ static bool svm_invalidate(struct mmu_interval_notifier *notifier,
 	if (!p->xnack_enabled)
 		kfd_restore_stop(p, gpus, KFD_QUEUE_EVICTION_TRIGGER_SVM);
 	svm_unmap_pages(range->svms, gpus, start, last);
+	/* Not before: another event of these pages must wait for the GPU too. Nobody maps anything before this has ended. */
+	if (start == range->it.start && last == range->it.last) {
+		spin_lock(&range->svms->deferred_lock);
+		range->mapped_to_gpu = 0;
+		spin_unlock(&range->svms->deferred_lock);
+	}
 	return true;
 }
 

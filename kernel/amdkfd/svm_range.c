@@ -56,15 +56,25 @@ static struct svm_range *svm_range_create(struct svm_range_list *svms,
 	return range;
 }
 
-/* The notifier goes first: afterwards nothing queues the range any more. */
-static void svm_range_destroy(struct svm_range *range)
+/* It is told of nothing any more when this returns, so nothing queues it any more. */
+static void svm_range_silence(struct svm_range *range)
 {
 	mmu_interval_notifier_remove(&range->notifier);
+}
+
+static void svm_range_destroy_silent(struct svm_range *range)
+{
 	spin_lock(&range->svms->deferred_lock);
 	list_del_init(&range->deferred);
 	list_del_init(&range->lost);
 	spin_unlock(&range->svms->deferred_lock);
 	svm_range_free(range);
+}
+
+static void svm_range_destroy(struct svm_range *range)
+{
+	svm_range_silence(range);
+	svm_range_destroy_silent(range);
 }
 
 static bool svm_same_interval(const struct svm_range *range, const struct svm_piece *piece)
@@ -120,23 +130,42 @@ static void svm_hand_over(struct svm_range **ranges, unsigned long nranges, stru
 	}
 }
 
+/* The piece that is just @range, NULL: none. *@i walks along with ranges in address order. */
+static const struct svm_piece *svm_piece_of(const struct svm_range *range, const struct svm_piece *pieces,
+					    unsigned long npieces, unsigned long *i)
+{
+	while (*i < npieces && pieces[*i].start < range->it.start)
+		++*i;
+	return *i < npieces && svm_same_interval(range, &pieces[*i]) ? &pieces[*i] : NULL;
+}
+
+static void svm_silence_unmatched(struct svm_range **ranges, unsigned long nranges, const struct svm_piece *pieces,
+				  unsigned long npieces)
+{
+	unsigned long old, i = 0;
+
+	for (old = 0; old < nranges; old++)
+		if (!svm_piece_of(ranges[old], pieces, npieces, &i))
+			svm_range_silence(ranges[old]);
+}
+
 static void svm_drop_unmatched(struct svm_range_list *svms, struct svm_range **ranges,
 			       unsigned long nranges, const struct svm_piece *pieces,
 			       unsigned long npieces)
 {
+	const struct svm_piece *piece;
 	unsigned long old, i = 0;
 
 	for (old = 0; old < nranges; old++) {
-		while (i < npieces && pieces[i].start < ranges[old]->it.start)
-			i++;
-		if (i < npieces && svm_same_interval(ranges[old], &pieces[i])) {
-			ranges[old]->attrs = pieces[i].attrs;
+		piece = svm_piece_of(ranges[old], pieces, npieces, &i);
+		if (piece) {
+			ranges[old]->attrs = piece->attrs;
 			continue;
 		}
 		interval_tree_remove(&ranges[old]->it, &svms->tree);
 		svms->count--;
 		svms->npages -= svm_range_npages(ranges[old]);
-		svm_range_destroy(ranges[old]);
+		svm_range_destroy_silent(ranges[old]);
 	}
 }
 
@@ -162,6 +191,9 @@ int svm_ranges_replace(struct svm_range_list *svms, struct svm_range **ranges,
 		goto out;
 	}
 
+	svm_hand_over(ranges, nranges, made, made ? npieces : 0);
+	/* An event may call the new range before it had this from the old one, and the old one after: so once more. */
+	svm_silence_unmatched(ranges, nranges, pieces, npieces);
 	svm_hand_over(ranges, nranges, made, made ? npieces : 0);
 	svm_drop_unmatched(svms, ranges, nranges, pieces, npieces);
 	for (i = 0; i < npieces; i++) {

@@ -102,17 +102,6 @@
 #define KCOMPAT_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
 #endif
 
-/*
- * A reference to a file whose last one may be gone. The count is a file_ref_t from 6.13 on (90ee6ed776c0). The caller
- * makes sure that the file itself is there. Needs <linux/fs.h>.
- */
-#if KCOMPAT_SINCE(6, 13)
-#define KCOMPAT_HAVE_FILE_REF	1
-#define kcompat_file_tryget(file)	file_ref_get(&(file)->f_ref)
-#else
-#define kcompat_file_tryget(file)	atomic_long_inc_not_zero(&(file)->f_count)
-#endif
-
 /* ---- memory management ---- */
 
 /*

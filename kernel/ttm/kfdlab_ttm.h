@@ -190,6 +190,8 @@ struct klttm_dma_buf_info {
 	u64 size;		/* bytes */
 	u64 create_flags;	/* AMDGPU_GEM_CREATE_* */
 	u64 metadata_flags;
+/* A render file uses @bo, which came from @buf (klttm_bo_allow()): then _export() finds that one again. */
+void klttm_bo_imported(struct klttm_bo *bo, struct dma_buf *buf);
 	u32 domains;		/* AMDGPU_GEM_DOMAIN_* that were asked for, wherever it is now */
 	u32 metadata_size;	/* bytes, at most 256 */
 };

@@ -90,6 +90,8 @@ int klttm_file_hold(struct klttm_file *kfile, struct klttm_bo *bo)
 	spin_unlock(&kfile->va_lock);
 	if (held)
 		kfree(new);
+	else
+		klttm_prime_held(bo);
 	return 0;
 }
 
@@ -109,6 +111,7 @@ void klttm_file_drop(struct klttm_file *kfile, struct klttm_bo *bo)
 		return;
 	klttm_va_drop_held(kfile, held);
 	kfree(held);
+	klttm_prime_dropped(bo);
 }
 
 long klttm_file_objects(struct klttm_file *kfile, struct klttm_bo ***objects)

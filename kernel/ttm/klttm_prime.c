@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Objects as dma-bufs. An object has at most one dma-buf at a time: DRM's name tables and KFD's must meet the same
- * one, or DRM warns. It is remembered without a reference and forgotten by its release.
+ * one, or DRM warns. So an object that some file may use owns a reference to its dma-buf, as DRM's own does for one
+ * that has handles; object_name_lock makes the two find each other's. A dma-buf that is only known, not owned, may have
+ * lost its file, and another process's file may be where that was: it is not to be had again, only imported.
  *
  * The same GPU shares the object. Anybody else, our other GPUs included, attaches and finds it in RAM: it is moved to
  * GTT and pinned there while attached, since nobody promised that two devices reach each other. What we import
@@ -21,7 +23,10 @@
 
 #include "klttm_priv.h"
 
-/* Innermost: klttm_bo.exported of all objects. A spinlock, since making a dma-buf may reclaim and so move objects. */
+/*
+ * Innermost: klttm_bo.exported, own and holders of all objects. A spinlock, since making a dma-buf may reclaim and so
+ * move objects.
+ */
 static DEFINE_SPINLOCK(klttm_export_lock);
 
 static struct klttm_bo *dma_buf_to_klttm_bo(const struct dma_buf *buf)
@@ -115,36 +120,35 @@ static const struct dma_buf_ops klttm_dma_buf_ops = {
 	.mmap = drm_gem_dmabuf_mmap,
 };
 
-/* The object's dma-buf with a reference, NULL if it has none that lives. */
-static struct dma_buf *klttm_exported_get(struct klttm_bo *bo)
+/* Make @buf, of which the caller has a reference, the one that the object owns, if it is held by a file and owns none. */
+static void klttm_prime_own(struct klttm_bo *bo, struct dma_buf *buf)
 {
-	struct dma_buf *buf;
-
 	spin_lock(&klttm_export_lock);
-	buf = bo->exported;
-	/* Its file is there until klttm_dma_buf_release(), even with no reference left. */
-	if (buf && !kcompat_file_tryget(buf->file))
-		buf = NULL;
+	bo->exported = buf;
+	if (bo->holders && !bo->own) {
+		get_dma_buf(buf);
+		bo->own = buf;
+	}
 	spin_unlock(&klttm_export_lock);
-	return buf;
 }
 
-/* Make @new the object's dma-buf, unless somebody else was faster; takes over the reference. */
-static struct dma_buf *klttm_exported_set(struct klttm_bo *bo, struct dma_buf *new)
+void klttm_prime_held(struct klttm_bo *bo)
 {
-	struct dma_buf *buf;
+	spin_lock(&klttm_export_lock);
+	bo->holders++;
+	spin_unlock(&klttm_export_lock);
+}
+
+void klttm_prime_dropped(struct klttm_bo *bo)
+{
+	struct dma_buf *buf = NULL;
 
 	spin_lock(&klttm_export_lock);
-	buf = bo->exported;
-	if (buf && !kcompat_file_tryget(buf->file))
-		buf = NULL;
-	if (!buf)
-		bo->exported = new;
+	if (!--bo->holders)
+		swap(buf, bo->own);
 	spin_unlock(&klttm_export_lock);
-	if (!buf)
-		return new;
-	dma_buf_put(new);
-	return buf;
+	if (buf)
+		dma_buf_put(buf);
 }
 
 struct dma_buf *klttm_gem_export(struct drm_gem_object *obj, int flags)
@@ -163,13 +167,24 @@ struct dma_buf *klttm_gem_export(struct drm_gem_object *obj, int flags)
 
 	if (bo->userptr || bo->only_file)
 		return ERR_PTR(-EPERM);
-	buf = klttm_exported_get(bo);
+	lockdep_assert_held(&obj->dev->object_name_lock);
+	spin_lock(&klttm_export_lock);
+	buf = bo->own;
+	if (buf)
+		get_dma_buf(buf);
+	spin_unlock(&klttm_export_lock);
 	if (buf)
 		return buf;
 	buf = drm_gem_dmabuf_export(obj->dev, &info);
-	return IS_ERR(buf) ? buf : klttm_exported_set(bo, buf);
+	if (!IS_ERR(buf))
+		klttm_prime_own(bo, buf);
+	return buf;
 }
 
+/*
+ * Who is attached has a reference to the dma-buf, and needs the reservation to detach. Without anybody attached there
+ * is nobody to tell.
+ */
 void klttm_prime_moved(struct klttm_bo *bo)
 {
 	struct dma_buf *buf;
@@ -177,11 +192,14 @@ void klttm_prime_moved(struct klttm_bo *bo)
 	dma_resv_assert_held(bo->tbo.base.resv);
 	if (!READ_ONCE(bo->exported))
 		return;
-	buf = klttm_exported_get(bo);
-	if (buf) {
+	spin_lock(&klttm_export_lock);
+	buf = bo->exported;
+	/* Its release, which takes the lock, has not been yet. */
+	if (buf && list_empty(&buf->attachments))
+		buf = NULL;
+	spin_unlock(&klttm_export_lock);
+	if (buf)
 		dma_buf_move_notify(buf);
-		dma_buf_put(buf);
-	}
 }
 
 /* An object for an attached dma-buf that is not of this GPU. On success it owns the attachment and its mapping. */
@@ -253,14 +271,30 @@ void klttm_prime_release(struct klttm_bo *bo)
 struct dma_buf *klttm_bo_export(struct klttm_bo *bo)
 {
 	struct drm_gem_object *obj = &bo->tbo.base;
+	struct dma_buf *buf;
 
 	if (obj->import_attach) {
 		get_dma_buf(obj->import_attach->dmabuf);
 		return obj->import_attach->dmabuf;
 	}
-	return klttm_gem_export(obj, O_CLOEXEC | O_RDWR);
+	mutex_lock(&obj->dev->object_name_lock);
+	buf = obj->dma_buf;
+	if (buf)
+		get_dma_buf(buf);
+	else
+		buf = klttm_gem_export(obj, O_CLOEXEC | O_RDWR);
+	mutex_unlock(&obj->dev->object_name_lock);
+	return buf;
 }
 EXPORT_SYMBOL_GPL(klttm_bo_export);
+
+void klttm_bo_imported(struct klttm_bo *bo, struct dma_buf *buf)
+{
+	/* Whose object it is says the dma-buf itself: imports of other drivers' are not ours to export. */
+	if (klttm_dma_buf_device(buf) == bo->dev && dma_buf_to_klttm_bo(buf) == bo)
+		klttm_prime_own(bo, buf);
+}
+EXPORT_SYMBOL_GPL(klttm_bo_imported);
 
 struct klttm_device *klttm_dma_buf_device(const struct dma_buf *buf)
 {

@@ -177,7 +177,9 @@ struct klttm_bo {
 	struct dma_buf *import;		/* from another exporter: a reference, dropped last; else NULL */
 	struct sg_table *sgt;		/* of it */
 	struct list_head watches;	/* dma_resv: struct klttm_watch.link */
-	struct dma_buf *exported;	/* klttm_prime.c: the dma-buf of the object, not a reference */
+	/* klttm_prime.c: the dma-buf of the object; a reference while a file holds the object; how many do */
+	struct dma_buf *exported, *own;
+	unsigned int holders;
 	/* What the object was charged for, wherever it is now; committed_to is NULL without a charge. */
 	atomic64_t *committed_to;
 	bool leaving;			/* without references, and counted so */
@@ -422,6 +424,9 @@ void klttm_prime_moved(struct klttm_bo *bo);
 /* The end of an object with klttm_bo.import. */
 void klttm_prime_release(struct klttm_bo *bo);
 
+/* One more file may use the object, or one less. Context: the caller has a reference to it. */
+void klttm_prime_held(struct klttm_bo *bo);
+void klttm_prime_dropped(struct klttm_bo *bo);
 /* klttm_watch.c */
 /* Does a GPU map it? Any context; exact with dma_resv held. */
 bool klttm_bo_is_watched(const struct klttm_bo *bo);

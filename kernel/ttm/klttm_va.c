@@ -129,6 +129,18 @@ static void klttm_va_clear(struct klttm_file *kfile, unsigned long first, unsign
 	}
 }
 
+/* Is anything of [first, last] KFD's? Locking: va_lock. */
+static bool klttm_va_is_kfds(struct klttm_file *kfile, unsigned long first, unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	for (node = interval_tree_iter_first(&kfile->mappings, first, last); node;
+	     node = interval_tree_iter_next(node, first, last))
+		if (container_of(node, struct klttm_mapping, va)->kfd)
+			return true;
+	return false;
+}
+
 static int klttm_va_check(const struct drm_amdgpu_gem_va *args, const struct klttm_bo *bo)
 {
 	u64 end;
@@ -165,14 +177,19 @@ static int klttm_va_map(struct klttm_file *kfile, const struct drm_amdgpu_gem_va
 	m->flags = args->flags & ~AMDGPU_VM_DELAY_UPDATE;
 
 	spin_lock(&kfile->va_lock);
-	if (replace)
-		klttm_va_clear(kfile, m->va.start, m->va.last, &spare, &removed);
-	m->held = bo ? klttm_file_find(kfile, bo) : NULL;
-	if (bo && !m->held)
+	if (bo && !klttm_file_find(kfile, bo))
 		ret = -ENOENT;
-	else if (klttm_mapping_first(kfile, m->va.start, m->va.last))
+	else if (replace && klttm_va_is_kfds(kfile, m->va.start, m->va.last))
 		ret = -EINVAL;
-	else
+	else if (replace)
+		klttm_va_clear(kfile, m->va.start, m->va.last, &spare, &removed);
+	/* The lock may have been let go of. */
+	m->held = bo ? klttm_file_find(kfile, bo) : NULL;
+	if (!ret && bo && !m->held)
+		ret = -ENOENT;
+	else if (!ret && klttm_mapping_first(kfile, m->va.start, m->va.last))
+		ret = -EINVAL;
+	else if (!ret)
 		klttm_mapping_insert(kfile, m);
 	spin_unlock(&kfile->va_lock);
 	if (ret)

@@ -2,7 +2,10 @@
 // Buffers as dma-bufs: what GET_DMABUF_INFO tells, that an imported buffer is the same memory and keeps it alive, and
 // what is refused.
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -135,6 +138,53 @@ TEST_F(KfdDmabuf, ImportedBufferIsTheSameMemoryAndKeepsIt) {
   ASSERT_TRUE(other.peer().signal());
   EXPECT_EQ(other.wait(), 0);
   EXPECT_TRUE(eventually([&] { return available() == before; }));
+}
+
+// A path to it outlives a dma-buf's file, whose memory is then somebody else's file.
+TEST_F(KfdDmabuf, ExportedAgainItIsTheSameDmaBufWhateverWasOpenedMeanwhile) {
+  const KfdAlloc alloc = allocate(kMiB, kVram, va());
+  Fd fd;
+  ASSERT_EQ(export_buffer(kfd(), alloc.handle, &fd), 0);
+  struct stat first {};
+  ASSERT_EQ(::fstat(fd.get(), &first), 0);
+  for (int round = 0; round < 20; ++round) {
+    const std::string name = "/proc/self/fd/" + std::to_string(fd.get());
+    const Fd path(::open(name.c_str(), O_PATH | O_CLOEXEC));
+    ASSERT_TRUE(path.valid());
+    fd.reset();
+    // RCU's grace period, behind which the memory of a closed file is reused.
+    ASSERT_EQ(::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0), 0);
+    std::vector<Fd> others;
+    for (int i = 0; i < 64; ++i) {
+      others.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    }
+    ASSERT_EQ(export_buffer(kfd(), alloc.handle, &fd), 0);
+    struct stat now {};
+    ASSERT_EQ(::fstat(fd.get(), &now), 0);
+    ASSERT_EQ(now.st_dev, first.st_dev) << "round " << round << ": not a dma-buf";
+    ASSERT_EQ(now.st_ino, first.st_ino) << "round " << round;
+    kfd_ioctl_get_dmabuf_info_args info{};
+    info.dmabuf_fd = static_cast<std::uint32_t>(fd.get());
+    ASSERT_EQ(kfd().raw(AMDKFD_IOC_GET_DMABUF_INFO, &info), 0);
+    EXPECT_EQ(info.size, kMiB);
+  }
+  EXPECT_EQ(kfd().free(alloc.handle), 0);
+}
+
+// What a buffer's end leaves is found by its descriptor, and is the buffer's dma-buf when it comes back.
+TEST_F(KfdDmabuf, ImportedAgainItIsExportedAsTheSameDmaBuf) {
+  const KfdAlloc alloc = allocate(kMiB, kGtt, va());
+  Fd fd, again;
+  ASSERT_EQ(export_buffer(kfd(), alloc.handle, &fd), 0);
+  ASSERT_EQ(kfd().free(alloc.handle), 0);
+  std::uint64_t handle = 0;
+  ASSERT_EQ(import_buffer(kfd(), gpu_id(), va(), fd.get(), &handle), 0);
+  ASSERT_EQ(export_buffer(kfd(), handle, &again), 0);
+  struct stat first {}, now {};
+  ASSERT_EQ(::fstat(fd.get(), &first), 0);
+  ASSERT_EQ(::fstat(again.get(), &now), 0);
+  EXPECT_EQ(now.st_ino, first.st_ino);
+  EXPECT_EQ(kfd().free(handle), 0);
 }
 
 TEST_F(KfdDmabuf, OneProcessMayHaveABufferTwice) {

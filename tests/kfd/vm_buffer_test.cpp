@@ -198,6 +198,46 @@ TEST_F(VmBuffer, UnmappedUserMemoryIsGoneAtOnce) {
   EXPECT_EQ(kfd().free(made.alloc.handle), 0);
 }
 
+// The second half of such a buffer's addresses is the first once more, user memory or not.
+TEST_F(VmBuffer, UserMemoryOfAQueueIsMappedTwiceAndGoesTwice) {
+  constexpr std::size_t kPages = 700;  // the second copy begins in the middle of a table
+  Buffer buffer(kPages);
+  fill_pattern(buffer.bytes(), 8);
+  auto made = allocate(KFD_IOC_ALLOC_MEM_FLAGS_USERPTR | kWritable | kAqlQueueMem, space_.address() + 0x3000,
+                       2 * buffer.size(), buffer.address());
+  ASSERT_EQ(made.error, 0);
+  ASSERT_EQ(map(made.alloc.handle), 0);
+  const std::uint64_t again = made.alloc.va + buffer.size();
+  EXPECT_TRUE(gpu_sees_at(made.alloc.va, buffer, 0, kPages));
+  EXPECT_TRUE(gpu_sees_at(again, buffer, 0, kPages));
+  buffer.unmap(4, 4);
+  EXPECT_TRUE(gpu_sees_nothing(made.alloc.va + 4 * kPageSize, 4));
+  EXPECT_TRUE(gpu_sees_nothing(again + 4 * kPageSize, 4));
+  EXPECT_TRUE(gpu_sees_at(again + 8 * kPageSize, buffer, 8, kPages - 8));
+  EXPECT_EQ(unmap(made.alloc.handle), 0);
+  EXPECT_EQ(kfd().free(made.alloc.handle), 0);
+}
+
+// When ranges have to be mapped anew, buffers, which lie between them, keep what they have.
+TEST_F(VmBuffer, ChangeOfRetryFaultsLeavesBuffersMapped) {
+  Buffer before(4);
+  fill_pattern(before.bytes(), 9);
+  ASSERT_EQ(set(before.address(), before.npages(), access()), 0);
+  ASSERT_TRUE(gpu_sees(before));
+  auto made = allocate(KFD_IOC_ALLOC_MEM_FLAGS_GTT | kWritable | kPublic, space_.address(), 0x8000);
+  ASSERT_EQ(made.error, 0);
+  ASSERT_NE(view(made.alloc), MAP_FAILED);
+  ASSERT_EQ(map(made.alloc.handle), 0);
+  ASSERT_TRUE(gpu_sees_view(made.alloc));
+  std::int32_t now = 0;
+  ASSERT_EQ(kfd().set_xnack_mode(1, &now), 0);
+  ASSERT_EQ(kfd().set_xnack_mode(0, &now), 0);
+  EXPECT_TRUE(gpu_sees(before));
+  EXPECT_TRUE(gpu_sees_view(made.alloc));
+  EXPECT_EQ(unmap(made.alloc.handle), 0);
+  EXPECT_EQ(kfd().free(made.alloc.handle), 0);
+}
+
 TEST_F(VmBuffer, ManyScatteredBuffersLeaveNoTablesBehind) {
   const auto before = counters().vram_held;
   for (std::uint64_t round = 0; round < 40; ++round) {

@@ -18,6 +18,7 @@ namespace kfdlab {
 inline constexpr std::uint32_t kWritable = static_cast<std::uint32_t>(KFD_IOC_ALLOC_MEM_FLAGS_WRITABLE);
 inline constexpr std::uint32_t kExecutable = KFD_IOC_ALLOC_MEM_FLAGS_EXECUTABLE;
 inline constexpr std::uint32_t kPublic = KFD_IOC_ALLOC_MEM_FLAGS_PUBLIC;
+inline constexpr std::uint32_t kAqlQueueMem = KFD_IOC_ALLOC_MEM_FLAGS_AQL_QUEUE_MEM;
 
 class VmTest : public SvmTest {
  protected:
