@@ -129,13 +129,14 @@ void Actor::check_all() {
   }
 }
 
-void Actor::corrupt() {
+bool Actor::corrupt() {
   for (std::size_t slot = 0; slot < window_.slots(); ++slot) {
     if (window_.writable(slot) && window_.at(slot).content == Content::Exact) {
       window_.address(slot)[100] ^= 1;
-      return;
+      return true;
     }
   }
+  return false;
 }
 
 void Actor::note(Run run, const char* what) {

@@ -38,8 +38,8 @@ class Actor {
   void finish();
   // Every page that can be read.
   void check_all();
-  // The control: a wrong byte that nobody noted.
-  void corrupt();
+  // The control: a wrong byte that nobody noted. False: there is no page yet to put it.
+  [[nodiscard]] bool corrupt();
 
   // Ends the process with a failure that says who, when and what. Also from a signal handler.
   [[noreturn]] void fail(std::string_view what);

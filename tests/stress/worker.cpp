@@ -92,11 +92,10 @@ class Worker {
     auto actor = std::make_unique<Actor>(context_, thread);
     current_actor = actor.get();
     actor->move_in();
+    bool to_corrupt = context_.setup->corrupt;
     while (!context_.board->stopping() && actor->operation() < steps_) {
       actor->step();
-      if (context_.setup->corrupt && actor->operation() == 50) {
-        actor->corrupt();
-      }
+      to_corrupt = to_corrupt && !actor->corrupt();
     }
     if (thread == 0 && !context_.board->stopping()) {
       end_early();
