@@ -153,6 +153,13 @@ std::uint32_t pack_one(NumberFormat number, std::uint32_t component, unsigned bi
 
 BufferFormat buffer_format(unsigned data_format) { return kTable[data_format % kFormats]; }
 
+BufferFormat image_format(unsigned data_format) {
+  constexpr BufferFormat kMore[] = {{{5, 6, 5}, 2},    {{5, 5, 5, 1}, 2}, {{1, 5, 5, 5}, 2},
+                                    {{4, 4, 4, 4}, 2}, {{24, 8}, 4},      {{8, 24}, 4}};
+  if (data_format < kFormats) return kTable[data_format];
+  return data_format - kFormats < std::size(kMore) ? kMore[data_format - kFormats] : BufferFormat{};
+}
+
 std::uint32_t half_of(std::uint32_t single) {
   return (single >> 16 & 0x8000u) | small_bits(std::bit_cast<float>(single), kHalfMantissaBits);
 }

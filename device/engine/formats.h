@@ -22,6 +22,9 @@ struct BufferFormat {
 // DATA_FORMAT of a descriptor or of MTBUF.
 [[nodiscard]] BufferFormat buffer_format(unsigned data_format);
 
+// DATA_FORMAT of an image: those of buffers and some of 16 and 32 bits.
+[[nodiscard]] BufferFormat image_format(unsigned data_format);
+
 using FormatWords = std::array<std::uint32_t, 4>;
 [[nodiscard]] inline bool is_integer(NumberFormat number) {
   return number == NumberFormat::Uint || number == NumberFormat::Sint;

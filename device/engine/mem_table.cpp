@@ -10,6 +10,7 @@ void add_memory(LowerTable& table) {
   add_buffer_atomics(table);
   add_buffer_lds(table);
   add_typed_buffer(table);
+  add_images(table);
   add_lds(table);
   add_lds_atomics(table);
   add_lds_lanes(table);

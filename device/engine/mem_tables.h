@@ -25,6 +25,7 @@ void add_buffer(LowerTable& table);
 void add_buffer_atomics(LowerTable& table);
 void add_buffer_lds(LowerTable& table);
 void add_typed_buffer(LowerTable& table);
+void add_images(LowerTable& table);
 void add_lds(LowerTable& table);
 void add_lds_atomics(LowerTable& table);
 void add_lds_lanes(LowerTable& table);

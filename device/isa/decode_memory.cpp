@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Vector memory formats: Ds, Flat with Global and Scratch, Mubuf, Mtbuf.
+// Vector memory formats: Ds, Flat with Global and Scratch, Mubuf, Mtbuf, Mimg.
+#include <algorithm>
+#include <bit>
+
 #include "device/isa/reader.h"
 
 namespace kfdlab::isa {
@@ -42,6 +45,26 @@ bool flat_address(Reader& reader, const OpRow& row) {
   }
   if (row.encoding == Encoding::Scratch) return reader.scalar(saddr, 1, inst.src[2]);
   return reader.vector(address, 1, false, inst.src[0]) && reader.scalar(saddr, 2, inst.src[2]);
+}
+
+// Registers of an image's data: one for each component of dmask, at least one. Atomics: by the size of the operand.
+unsigned image_dwords(const OpRow& row, const Inst& inst) {
+  const unsigned components = std::max(std::popcount(inst.dmask), 1);
+  if (!row.has(kAtomic)) return inst.d16 ? (components + 1) / 2 : components;
+  if (row.src[1].dwords == 2) return inst.dmask == 0xf ? 4 : 2;
+  return inst.dmask == 3 ? 2 : 1;
+}
+
+void image_modifiers(Inst& inst, std::uint32_t low, std::uint32_t high) {
+  inst.dmask = static_cast<std::uint8_t>(bits(low, 8, 4));
+  inst.scc = bits(low, 7, 1) != 0;
+  inst.unorm = bits(low, 12, 1) != 0;
+  inst.glc = bits(low, 13, 1) != 0;
+  inst.da = bits(low, 14, 1) != 0;
+  inst.a16 = bits(low, 15, 1) != 0;
+  inst.lwe = bits(low, 17, 1) != 0;
+  inst.slc = bits(low, 25, 1) != 0;
+  inst.d16 = bits(high, 31, 1) != 0;
 }
 
 }  // namespace
@@ -119,6 +142,25 @@ bool decode_mtbuf(Reader& reader) {
   inst.scc = bits(high, 21, 1) != 0;
   inst.slc = bits(high, 22, 1) != 0;
   return buffer_operands(reader, *row, true);
+}
+
+bool decode_mimg(Reader& reader) {
+  const std::uint32_t low = reader.word(0);
+  const std::uint32_t high = reader.word(1);
+  const OpRow* row = reader.row(Encoding::Mimg, bits(low, 18, 7));
+  if (row == nullptr) return false;
+  Inst& inst = reader.inst();
+  image_modifiers(inst, low, high);
+  const bool accumulator = bits(low, 16, 1) != 0;
+  if (inst.d16 && !row->has(kD16)) return reader.illegal("no D16 form");
+  const unsigned dwords = image_dwords(*row, inst);
+  if (!reader.vector(bits(high, 0, 8), 1, false, inst.src[0])) return false;
+  if (!reader.scalar(bits(high, 16, 5) * 4, 8, inst.src[2])) return false;
+  if (row->has(kSampler) && !reader.scalar(bits(high, 21, 5) * 4, 4, inst.src[3])) return false;
+  const unsigned data = bits(high, 8, 8);
+  if (row->src[1].exists() && !reader.vector(data, dwords, accumulator, inst.src[1])) return false;
+  const bool returns = row->dst.exists() && (!row->has(kAtomic) || inst.glc);
+  return !returns || reader.vector(data, row->src[1].dwords == 2 ? dwords / 2 : dwords, accumulator, inst.dst);
 }
 
 }  // namespace kfdlab::isa

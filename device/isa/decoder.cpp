@@ -33,6 +33,8 @@ bool decode_format(Reader& reader) {
       return decode_mubuf(reader);
     case 0x3a:
       return decode_mtbuf(reader);
+    case 0x3c:
+      return decode_mimg(reader);
     default:
       return reader.illegal("unknown encoding");
   }

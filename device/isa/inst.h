@@ -20,6 +20,7 @@ enum class Op : std::uint16_t {
 // How the instruction was encoded. Sdwa and Dpp are VOP1/VOP2/VOPC with the extra dword; their operands read alike.
 enum class Encoding : std::uint8_t {
   Sop2, Sopk, Sop1, Sopc, Sopp, Smem, Vop1, Vop2, Vopc, Vop3, Vop3p, Ds, Flat, Global, Scratch, Mubuf, Mtbuf,
+  Mimg,
 };
 
 // Numbers of registers and constants as the 9-bit source fields have them; AGPRs, which only a separate bit tells
@@ -81,6 +82,8 @@ struct Inst {
   // DS: dst, src[0] = address, src[1] = data0, src[2] = data1. GWS has only src[1].
   // FLAT/GLOBAL: dst, src[0] = address, src[1] = data, src[2] = saddr. MUBUF: dst for loads and returning atomics,
   // src[0] = vaddr, src[1] = data, src[2] = descriptor (four SGPRs), src[3] = soffset.
+  // MIMG: dst for what returns, src[0] = the first coordinate (how many there are is the descriptor's), src[1] = data,
+  // src[2] = descriptor (eight SGPRs), src[3] = sampler (four SGPRs).
   Operand dst;
   Operand sdst;
   std::array<Operand, 4> src;
@@ -118,6 +121,13 @@ struct Inst {
   bool lds = false;  // MUBUF: the data goes to or comes from LDS, there is no dst and no src[1]
   bool gds = false;
   std::uint8_t format = 0;  // MTBUF: data format in bits 0-3, number format in bits 4-6
+  // MIMG
+  std::uint8_t dmask = 0;  // components that registers are for
+  bool unorm = false;      // coordinates are texels, not parts of the whole
+  bool da = false;         // the resource is an array
+  bool a16 = false;        // coordinates are halves, two to a register
+  bool d16 = false;        // components are halves, two to a register
+  bool lwe = false;
 
   // SOPK, SOPP: the 16-bit field, sign-extended. Branches count it in dwords from the next instruction.
   // s_set_gpr_idx_on, s_atc_probe: the number that stands in an operand's place.

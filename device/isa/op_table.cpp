@@ -43,7 +43,7 @@ constexpr OpRow kRows[] = {
 #undef KFDLAB_OP
 };
 
-constexpr std::size_t kEncodings = static_cast<std::size_t>(Encoding::Mtbuf) + 1;
+constexpr std::size_t kEncodings = static_cast<std::size_t>(Encoding::Mimg) + 1;
 // The width of the opcode field is at most 10 bits (Vop3).
 constexpr std::size_t kOpcodes = 1024;
 constexpr std::uint16_t kNoRow = 0xffff;
@@ -80,7 +80,7 @@ std::span<const OpRow> op_rows() { return kRows; }
 const char* name(Encoding encoding) {
   constexpr const char* kNames[kEncodings] = {"sop2", "sopk",   "sop1",    "sopc",  "sopp",  "smem",
                                               "vop1", "vop2",   "vopc",    "vop3",  "vop3p", "ds",
-                                              "flat", "global", "scratch", "mubuf", "mtbuf"};
+                                              "flat", "global", "scratch", "mubuf", "mtbuf", "mimg"};
   return kNames[static_cast<std::size_t>(encoding)];
 }
 

@@ -48,6 +48,8 @@ inline constexpr std::uint32_t kAtomic = 1u << 19;         // memory: dst only w
 inline constexpr std::uint32_t kTwoOffsets = 1u << 20;     // Ds: two 8-bit offsets
 inline constexpr std::uint32_t kGws = 1u << 21;            // Ds: global wave sync; data0 is in the field of the address
 inline constexpr std::uint32_t kLds = 1u << 22;            // Mubuf: can move data to LDS instead of registers
+inline constexpr std::uint32_t kSampler = 1u << 26;        // Mimg: has a sampler
+inline constexpr std::uint32_t kD16 = 1u << 27;            // Mimg: components may be halves
 inline constexpr std::uint32_t kProbe = 1u << 23;          // Smem: the data field is a number
 }  // namespace op_flags
 

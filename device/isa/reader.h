@@ -79,5 +79,6 @@ bool decode_ds(Reader& reader);
 bool decode_flat(Reader& reader);
 bool decode_mubuf(Reader& reader);
 bool decode_mtbuf(Reader& reader);
+bool decode_mimg(Reader& reader);
 
 }  // namespace kfdlab::isa

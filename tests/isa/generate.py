@@ -15,7 +15,7 @@ sys.path.insert(0, HERE)
 from models.cases import File  # noqa: E402
 
 MODELS = ['scalar', 'integer', 'floating', 'compare', 'convert', 'memory', 'lds', 'packed', 'lanes', 'matrix',
-          'typed', 'rare']
+          'typed', 'image', 'rare']
 
 
 def main():

@@ -21,11 +21,12 @@ isa::Encoding encoding_of(std::string_view name) {
   if (name.starts_with("scratch_")) return isa::Encoding::Scratch;
   if (name.starts_with("buffer_")) return isa::Encoding::Mubuf;
   if (name.starts_with("tbuffer_")) return isa::Encoding::Mtbuf;
+  if (name.starts_with("image_")) return isa::Encoding::Mimg;
   return isa::Encoding::Smem;
 }
 
 bool is_memory(std::string_view name) {
-  for (const std::string_view prefix : {"ds_", "flat_", "global_", "scratch_", "buffer_", "tbuffer_", "s_load",
+  for (const std::string_view prefix : {"ds_", "flat_", "global_", "scratch_", "buffer_", "tbuffer_", "image_", "s_load",
                                         "s_store", "s_buffer", "s_atomic", "s_dcache", "s_scratch", "s_atc"}) {
     if (name.starts_with(prefix)) return true;
   }
@@ -72,6 +73,13 @@ class MemoryFuzz : public testing::TestWithParam<SimdLevel> {
     if (inst.encoding == isa::Encoding::Mubuf || inst.encoding == isa::Encoding::Mtbuf) {
       inst.src[2] = s(4 * below(30), 4);
       inst.format = static_cast<std::uint8_t>(below(128));
+    }
+    if (inst.encoding == isa::Encoding::Mimg) {
+      inst.src[2] = s(4 * below(24), 8);
+      inst.src[3] = s(4 * below(25), 4);
+      inst.dmask = static_cast<std::uint8_t>(below(16));
+      inst.a16 = one_in(4);
+      inst.d16 = one_in(4);
     }
     inst.offset = static_cast<std::int32_t>(random_() % 0x10000) - (inst.encoding == isa::Encoding::Ds ? 0 : 0x8000);
     inst.offset1 = static_cast<std::uint8_t>(random_());

@@ -131,6 +131,7 @@ class Writer {
   void ds();
   void flat();
   void buffer();
+  void image();
 
  private:
   void operand(const std::string& text) { text_.operands.push_back(text); }
@@ -349,6 +350,20 @@ void Writer::buffer() {
   cache_flags();
 }
 
+void Writer::image() {
+  reg(row_.src[1].exists() ? inst_.src[1] : inst_.dst);
+  reg(inst_.src[0]);
+  reg(inst_.src[2]);
+  if (row_.has(kSampler)) reg(inst_.src[3]);
+  if (inst_.dmask != 0) modifier(fmt::format("dmask:0x{:x}", inst_.dmask));
+  flag(inst_.unorm, "unorm");
+  flag(inst_.da, "da");
+  flag(inst_.a16, "a16");
+  flag(inst_.d16, "d16");
+  flag(inst_.lwe, "lwe");
+  cache_flags();
+}
+
 std::uint64_t float_bits(unsigned field, Element element) {
   static constexpr std::uint16_t kHalf[] = {0x3800, 0xb800, 0x3c00, 0xbc00, 0x4000, 0xc000, 0x4400, 0xc400, 0x3118};
   static constexpr std::uint32_t kSingle[] = {0x3f000000, 0xbf000000, 0x3f800000, 0xbf800000, 0x40000000,
@@ -440,6 +455,9 @@ AsmText asm_text(const Inst& inst, const OpRow& row) {
     case Encoding::Mubuf:
     case Encoding::Mtbuf:
       writer.buffer();
+      break;
+    case Encoding::Mimg:
+      writer.image();
       break;
   }
   return writer.take();

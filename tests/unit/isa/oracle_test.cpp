@@ -138,7 +138,8 @@ INSTANTIATE_TEST_SUITE_P(Gfx90a, Oracle,
                          testing::Values(Encoding::Sop2, Encoding::Sopk, Encoding::Sop1, Encoding::Sopc, Encoding::Sopp,
                                          Encoding::Smem, Encoding::Vop1, Encoding::Vop2, Encoding::Vopc, Encoding::Vop3,
                                          Encoding::Vop3p, Encoding::Ds, Encoding::Flat, Encoding::Global,
-                                         Encoding::Scratch, Encoding::Mubuf, Encoding::Mtbuf),
+                                         Encoding::Scratch, Encoding::Mubuf, Encoding::Mtbuf,
+                                         Encoding::Mimg),
                          [](const auto& parameter) { return name(parameter.param); });
 
 }  // namespace

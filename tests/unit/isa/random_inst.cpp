@@ -65,6 +65,7 @@ class Maker {
   std::vector<std::uint32_t> ds();
   std::vector<std::uint32_t> flat();
   std::vector<std::uint32_t> buffer();
+  std::vector<std::uint32_t> image();
   // First dword of Vop1, Vop2 or Vopc.
   std::uint32_t vop(std::uint32_t source0);
 
@@ -202,6 +203,19 @@ std::vector<std::uint32_t> Maker::buffer() {
   return {low, high};
 }
 
+// Without a sampler LLVM wants unorm set; of atomics it knows operands of one and two components.
+std::vector<std::uint32_t> Maker::image() {
+  std::uint32_t low = 0x3cu << 26 | static_cast<std::uint32_t>(row_.opcode) << 18;
+  std::uint32_t mask = below(16);
+  if (row_.has(kAtomic)) mask = row_.src[1].dwords == 2 ? (below(2) != 0 ? 0xf : 3) : (below(2) != 0 ? 3 : 1);
+  low |= mask << 8 | field(7, 1) | field(13, 4) | field(17, 1) | field(25, 1);
+  low |= row_.has(kSampler) ? field(12, 1) : 1u << 12;
+  std::uint32_t high = vgpr(1) | vgpr(4) << 8 | (sgpr(4) / 4 % 23) << 16;
+  if (row_.has(kSampler)) high |= sgpr(4) / 4 << 21;
+  if (row_.has(kD16)) high |= field(31, 1);
+  return {low, high};
+}
+
 std::vector<std::uint32_t> Maker::plain() {
   const std::uint32_t op = row_.opcode;
   const std::uint32_t dst = row_.dst.exists() ? sgpr(row_.dst.dwords) : 0;
@@ -241,6 +255,8 @@ std::vector<std::uint32_t> Maker::plain() {
     case Encoding::Mubuf:
     case Encoding::Mtbuf:
       return buffer();
+    case Encoding::Mimg:
+      return image();
   }
   return {};
 }
