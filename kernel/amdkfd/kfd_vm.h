@@ -39,7 +39,7 @@ struct kfd_vm {
 	u32 vmid;			/* 1 .. KFDLAB_VMID_COUNT - 1, from dev->vms */
 	u32 pasid;			/* the process's */
 
-	struct mutex lock;		/* every entry and table, flushing, refused, suspects */
+	struct mutex lock;		/* every entry and table, flushing, refused */
 	unsigned int flushing;		/* who cleared entries and has not invalidated the TLB yet */
 	struct kfd_vm_table *root;
 	atomic_t ntables;		/* those in reserve too */
@@ -112,6 +112,11 @@ struct kfd_process *kfd_process_by_pasid(u32 pasid);
  * allocates nothing; vm->lock may be held.
  */
 void kfd_vm_flush(struct kfd_vm *vm, u64 first, u64 npages);
+/*
+ * Take pages [first, last] off the GPU: nobody uses an entry for one of them when this returns, whoever cleared it.
+ * Allocates nothing. Context: may sleep; takes vm->lock.
+ */
+void kfd_vm_take_off(struct kfd_vm *vm, u64 first, u64 last);
 
 /* ---- kfd_vm_table.c ---- */
 
@@ -121,11 +126,6 @@ struct kfd_vm_table {
 	u64 pde;			/* that leads here */
 	struct kfd_vm_table **child;	/* by index, linked or kept for later; NULL for a PTB */
 	struct kfd_vm_chunk *chunk;	/* VRAM it is in, NULL: RAM */
-/*
- * Take pages [first, last] off the GPU: nobody uses an entry for one of them when this returns, whoever cleared it.
- * Allocates nothing. Context: may sleep; takes vm->lock.
- */
-void kfd_vm_take_off(struct kfd_vm *vm, u64 first, u64 last);
 	unsigned int used;		/* entries that are not 0 */
 };
 

@@ -183,6 +183,8 @@ void klttm_bo_unwatch(struct klttm_bo *bo, struct klttm_watch *watch);
  */
 struct dma_buf *klttm_bo_export(struct klttm_bo *bo);
 struct klttm_bo *klttm_bo_from_dma_buf(struct klttm_device *dev, struct dma_buf *buf);
+/* A render file uses @bo, which came from @buf (klttm_bo_allow()): then _export() finds that one again. */
+void klttm_bo_imported(struct klttm_bo *bo, struct dma_buf *buf);
 /* Whose object is it? NULL: not ours. */
 struct klttm_device *klttm_dma_buf_device(const struct dma_buf *buf);
 
@@ -190,8 +192,6 @@ struct klttm_dma_buf_info {
 	u64 size;		/* bytes */
 	u64 create_flags;	/* AMDGPU_GEM_CREATE_* */
 	u64 metadata_flags;
-/* A render file uses @bo, which came from @buf (klttm_bo_allow()): then _export() finds that one again. */
-void klttm_bo_imported(struct klttm_bo *bo, struct dma_buf *buf);
 	u32 domains;		/* AMDGPU_GEM_DOMAIN_* that were asked for, wherever it is now */
 	u32 metadata_size;	/* bytes, at most 256 */
 };

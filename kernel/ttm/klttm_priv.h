@@ -423,10 +423,10 @@ struct drm_gem_object *klttm_gem_import(struct drm_device *ddev, struct dma_buf 
 void klttm_prime_moved(struct klttm_bo *bo);
 /* The end of an object with klttm_bo.import. */
 void klttm_prime_release(struct klttm_bo *bo);
-
 /* One more file may use the object, or one less. Context: the caller has a reference to it. */
 void klttm_prime_held(struct klttm_bo *bo);
 void klttm_prime_dropped(struct klttm_bo *bo);
+
 /* klttm_watch.c */
 /* Does a GPU map it? Any context; exact with dma_resv held. */
 bool klttm_bo_is_watched(const struct klttm_bo *bo);
