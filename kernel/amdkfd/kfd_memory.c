@@ -245,6 +245,7 @@ struct kfd_buffer *kfd_buffer_create(struct kfd_process *p, struct kfd_dev *dev,
 		return ERR_PTR(-ENOMEM);
 	buf->process = p;
 	buf->dev = dev;
+	buf->watch.mm = p->notifier.mm;
 	buf->watch.moved = kfd_buffer_moved;
 	INIT_LIST_HEAD(&buf->lost);
 	buf->size = size;

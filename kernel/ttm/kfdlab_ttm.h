@@ -164,8 +164,15 @@ struct klttm_location {
 	struct page **pages;
 };
 
+struct mm_struct;
+
 struct klttm_watch {
 	struct list_head link;
+	/*
+	 * Whose queues need the object where it is: what this process allocates does not push it out while there is
+	 * anything else. Compared only, no reference.
+	 */
+	const struct mm_struct *mm;
 	void (*moved)(struct klttm_watch *watch);
 };
 

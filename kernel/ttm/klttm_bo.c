@@ -210,8 +210,13 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 
 	if (!ret) {
 		klttm_alloc_for(dev, params->job);
+		dev->spared = current->mm;
 		bo = klttm_bo_try_hard(dev, params);
 		if (PTR_ERR(bo) == -ENOMEM && klttm_alloc_last_resort(dev))
+			bo = klttm_bo_try_hard(dev, params);
+		/* What the process may have by its limits is scattered over VRAM; its pages of SVM are as well off in RAM. */
+		dev->spared = NULL;
+		if (PTR_ERR(bo) == -ENOMEM && !params->svm)
 			bo = klttm_bo_try_hard(dev, params);
 		klttm_alloc_end(dev);
 	}

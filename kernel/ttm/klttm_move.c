@@ -62,6 +62,9 @@ static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct 
 		return true;
 	if (tbo->resource->mem_type != TTM_PL_VRAM)
 		return klttm_swap_valuable(dev, tbo);
+	/* Its queues would stop until it is back, in the place of what pushed it out. */
+	if (dev->spared && klttm_bo_is_watched_by(bo, dev->spared))
+		return false;
 	if (bo->svm && dev->job && READ_ONCE(to_klttm_block(tbo->resource)->job) == dev->job)
 		return false;
 	if (!klttm_bo_is_discardable(bo) &&

@@ -84,6 +84,7 @@ struct klttm_device {
 	u64 job;			/* alloc_lock: of this allocation, whose blocks are not evicted for it; or 0 */
 	bool interruptible;		/* alloc_lock: this allocation may be interrupted by any signal */
 	unsigned long give_up;		/* alloc_lock: this allocation waits for busy objects until then (jiffies) */
+	const struct mm_struct *spared;	/* alloc_lock: what this process watches is not evicted for it; or NULL */
 	u64 vain_job;			/* alloc_lock: the last job that waited in vain */
 	struct dma_fence *busy;		/* alloc_lock: of the first busy object this search passed over, else NULL */
 	struct ttm_buffer_object *held;	/* alloc_lock: one that somebody else had reserved; a reference, or NULL */
@@ -430,6 +431,10 @@ void klttm_prime_dropped(struct klttm_bo *bo);
 /* klttm_watch.c */
 /* Does a GPU map it? Any context; exact with dma_resv held. */
 bool klttm_bo_is_watched(const struct klttm_bo *bo);
+/* Does @mm watch it? Locking: dma_resv held. */
+bool klttm_bo_is_watched_by(const struct klttm_bo *bo, const struct mm_struct *mm);
+/* Who watches it, one of them if they are many; NULL: nobody. Locking: dma_resv held. */
+const struct mm_struct *klttm_bo_watcher(struct klttm_bo *bo);
 /* The memory is about to go somewhere else: tell who watches. Locking: dma_resv held. */
 void klttm_bo_moved(struct klttm_bo *bo);
 

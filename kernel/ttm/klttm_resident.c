@@ -45,6 +45,8 @@ int klttm_bo_restore(struct klttm_bo *bo)
 		ret = ttm_bo_reserve(&bo->tbo, true, false, NULL);
 		if (ret)
 			break;
+		/* Else the objects of a process, which are needed all at once, would take turns. */
+		dev->spared = klttm_bo_watcher(bo);
 		ret = klttm_bo_validate(bo, &ctx);
 		ttm_bo_unreserve(&bo->tbo);
 		if (ret != -EBUSY)

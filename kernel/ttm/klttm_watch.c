@@ -69,6 +69,25 @@ bool klttm_bo_is_watched(const struct klttm_bo *bo)
 	return !list_empty_careful(&bo->watches);
 }
 
+bool klttm_bo_is_watched_by(const struct klttm_bo *bo, const struct mm_struct *mm)
+{
+	const struct klttm_watch *watch;
+
+	dma_resv_assert_held(bo->tbo.base.resv);
+	list_for_each_entry(watch, &bo->watches, link)
+		if (watch->mm == mm)
+			return true;
+	return false;
+}
+
+const struct mm_struct *klttm_bo_watcher(struct klttm_bo *bo)
+{
+	const struct klttm_watch *watch = list_first_entry_or_null(&bo->watches, struct klttm_watch, link);
+
+	dma_resv_assert_held(bo->tbo.base.resv);
+	return watch ? watch->mm : NULL;
+}
+
 void klttm_bo_moved(struct klttm_bo *bo)
 {
 	struct klttm_watch *watch;

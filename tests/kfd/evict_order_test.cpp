@@ -41,6 +41,9 @@ class EvictOrder : public Evict {
         EXPECT_EQ(kfd_.free(alloc_.handle), 0);
       }
     }
+    // On the GPU, where the process's queues need it.
+    [[nodiscard]] int map() const { return kfd_.map(alloc_.handle, std::vector{alloc_.gpu_id}, nullptr); }
+    [[nodiscard]] int unmap() const { return kfd_.unmap(alloc_.handle, std::vector{alloc_.gpu_id}, nullptr); }
     [[nodiscard]] int error() const { return error_ != 0 ? error_ : view_ == MAP_FAILED ? ENXIO : 0; }
     [[nodiscard]] std::span<std::byte> bytes() const { return {static_cast<std::byte*>(view_), space_.size()}; }
     [[nodiscard]] bool zeroed() const {
@@ -108,6 +111,41 @@ TEST_F(EvictOrder, OlderSvmPagesLeaveBeforeYoungerBuffer) {
   EXPECT_EQ(evictions(), kHalf / 512) << "the buffer stayed";
   EXPECT_EQ(buffer.wrong(kSeed), "");
   EXPECT_EQ(contents(*memory), "");
+}
+
+// All of a process's mapped buffers have to be there before its queues run, so they would be back at once, in the place
+// of the pages that pushed them out.
+TEST_F(EvictOrder, AMappedBufferStaysWhenItsProcessBringsPages) {
+  const VramBuffer buffer(*this, kHalf);
+  ASSERT_EQ(buffer.error(), 0);
+  ASSERT_EQ(buffer.map(), 0);
+  buffer.fill(kSeed);
+  const auto first = in_vram(kHalf);
+  Buffer second(kLeft);
+  fill_pattern(second.bytes(), kSeed);
+  const PageCensus moved = move_to_vram(second);
+  EXPECT_EQ(census(*first), all_ram(kHalf)) << "pages make room for pages";
+  EXPECT_EQ(moved.vram, kHalf);
+  EXPECT_EQ(pages_evicted(), kHalf);
+  EXPECT_EQ(buffer.wrong(kSeed), "");
+  EXPECT_EQ(buffer.unmap(), 0);
+  EXPECT_EQ(move_to_vram(second), all_vram(kLeft)) << "nobody needs the buffer now";
+  EXPECT_EQ(buffer.wrong(kSeed), "");
+  EXPECT_EQ(pattern_error(second.bytes(), kSeed), "");
+  EXPECT_EQ(contents(*first), "");
+}
+
+// What its limits let a process have it gets, though its buffers lie in the way.
+TEST_F(EvictOrder, AMappedBufferMakesRoomForABufferOfItsProcess) {
+  const VramBuffer first(*this, kHalf);
+  ASSERT_EQ(first.error(), 0);
+  ASSERT_EQ(first.map(), 0);
+  first.fill(kSeed);
+  const VramBuffer second(*this, kLeft);
+  ASSERT_EQ(second.error(), 0);
+  EXPECT_TRUE(second.zeroed());
+  EXPECT_EQ(first.wrong(kSeed), "");
+  EXPECT_EQ(first.unmap(), 0);
 }
 
 TEST_F(EvictOrder, BufferAllocationEvictsSvmPagesAndIsZeroed) {
