@@ -32,6 +32,14 @@ struct kfd_vm_table;
 #define KFD_VM_MAX_TABLES	(1u << 16)
 /* Pages that may be refused at a time; one more and the last is forgotten, to be found out again. */
 #define KFD_VM_MAX_REFUSED	16
+/* Pages that may be suspected at a time. */
+#define KFD_VM_MAX_SUSPECTS	16
+
+struct kfd_vm_suspect {
+	u64 page;
+	unsigned long since;		/* jiffies */
+	bool valid;
+};
 
 struct kfd_vm {
 	struct kfd_dev *dev;
@@ -39,12 +47,13 @@ struct kfd_vm {
 	u32 vmid;			/* 1 .. KFDLAB_VMID_COUNT - 1, from dev->vms */
 	u32 pasid;			/* the process's */
 
-	struct mutex lock;		/* every entry and table, flushing, refused */
+	struct mutex lock;		/* every entry and table, flushing, refused, suspects */
 	unsigned int flushing;		/* who cleared entries and has not invalidated the TLB yet */
 	struct kfd_vm_table *root;
 	atomic_t ntables;		/* those in reserve too */
 	u64 refused[KFD_VM_MAX_REFUSED];	/* pages with a no-retry entry */
 	unsigned int nrefused;
+	struct kfd_vm_suspect suspects[KFD_VM_MAX_SUSPECTS];
 
 	/* What SET_VMID tells besides. Locking: dev->vms->lock */
 	bool detached;			/* nothing; kfd_vm_detach() */
@@ -175,6 +184,15 @@ void kfd_vm_prune(struct kfd_vm *vm, u64 first, u64 last);
 u64 kfd_vm_lookup(struct kfd_vm *vm, u64 page, unsigned int *level);
 /* Can the GPU read, or with @write write, @page? Takes vm->lock. */
 bool kfd_vm_is_mapped(struct kfd_vm *vm, u64 page, bool write);
+/*
+ * Suspects: pages whose report by the device could not be served, and where nothing was mapped since. An access that is
+ * reported of such a page was attempted behind that, so nothing is there for it; while any other report may be of an
+ * access that passed, or of a kernel that ended, before the memory went. _add() comes before the flush behind which
+ * reports count; false: there are as many already, who are about to be reported again, so this one need not be now.
+ * _take(): was it one? It is none afterwards. Both take vm->lock.
+ */
+bool kfd_vm_suspect_add(struct kfd_vm *vm, u64 page);
+bool kfd_vm_suspect_take(struct kfd_vm *vm, u64 page);
 /*
  * Answer a retry fault at @page with "no", unless it has come to be mapped (for writing, if @write); until something is
  * mapped there or kfd_vm_forgive(). Takes vm->lock.

@@ -11,6 +11,9 @@
 
 #include "kfd_vm.h"
 
+/* The device reports an access that waits at least every half second; machines may be slow. */
+#define KFD_SUSPECT_TIME	(4 * HZ)
+
 static u64 kfd_vm_level_pages(unsigned int level)
 {
 	return 1ull << (KFDLAB_GPUVM_LEVEL_BITS * level);
@@ -132,12 +135,23 @@ static void kfd_table_empty(struct kfd_vm_table *table)
 		kfd_table_set(table, i, 0);
 }
 
+/* Something is mapped there: whatever could not be served before says nothing about now. */
+static void kfd_vm_acquit(struct kfd_vm *vm, u64 page, unsigned int n, const u64 *entries)
+{
+	unsigned int i;
+
+	for (i = 0; i < KFD_VM_MAX_SUSPECTS; i++)
+		if (vm->suspects[i].page - page < n && entries[vm->suspects[i].page - page])
+			vm->suspects[i].valid = false;
+}
+
 void kfd_vm_set_block(struct kfd_vm *vm, struct kfd_vm_stock *stock, u64 page, unsigned int n, const u64 *entries)
 {
 	unsigned int first = page % KFD_VM_BLOCK_PAGES, slot = kfd_vm_index(page, KFDLAB_GPUVM_PDB0), i;
 	struct kfd_vm_table *pdb0, *ptb;
 
 	lockdep_assert_held(&vm->lock);
+	kfd_vm_acquit(vm, page, n, entries);
 	pdb0 = kfd_vm_make_pdb0(vm, stock, page);
 	if (n == KFD_VM_BLOCK_PAGES && kfd_vm_is_run(entries)) {
 		kfd_table_set(pdb0, slot, entries[0] | AMDGPU_PDE_PTE);
@@ -282,6 +296,47 @@ void kfd_vm_prune(struct kfd_vm *vm, u64 first, u64 last)
 		cond_resched();
 	}
 	kfree(trash);
+}
+
+/* ---- suspects ---- */
+
+/* One that is free, or that was long enough not reported again; NULL: none. Locking: vm->lock. */
+static struct kfd_vm_suspect *kfd_vm_suspect_slot(struct kfd_vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < KFD_VM_MAX_SUSPECTS; i++)
+		if (!vm->suspects[i].valid || time_after(jiffies, vm->suspects[i].since + KFD_SUSPECT_TIME))
+			return &vm->suspects[i];
+	return NULL;
+}
+
+bool kfd_vm_suspect_add(struct kfd_vm *vm, u64 page)
+{
+	struct kfd_vm_suspect *slot;
+
+	mutex_lock(&vm->lock);
+	slot = kfd_vm_suspect_slot(vm);
+	if (slot)
+		*slot = (struct kfd_vm_suspect){ .page = page, .since = jiffies, .valid = true };
+	mutex_unlock(&vm->lock);
+	return slot;
+}
+
+bool kfd_vm_suspect_take(struct kfd_vm *vm, u64 page)
+{
+	bool was = false;
+	unsigned int i;
+
+	mutex_lock(&vm->lock);
+	for (i = 0; i < KFD_VM_MAX_SUSPECTS; i++) {
+		if (!vm->suspects[i].valid || vm->suspects[i].page != page)
+			continue;
+		vm->suspects[i].valid = false;
+		was = true;
+	}
+	mutex_unlock(&vm->lock);
+	return was;
 }
 
 /* ---- refusals ---- */

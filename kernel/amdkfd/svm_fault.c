@@ -6,8 +6,9 @@
  *
  * A fault that cannot be served (nothing is mapped there, no permission, no access for this GPU) is reported to the
  * process as a memory exception, and the page is refused, so that no access waits for it any more; but not before the
- * device has reported the access twice, since a report may be older than what became of the memory. For a want of
- * memory that may pass nothing is done: the device reports the access again.
+ * device has reported the access twice with nothing mapped there in between (suspects, kfd_vm.h), since a report may be
+ * older than what became of the memory. For a want of memory that may pass nothing is done: the device reports the
+ * access again, at least every half second.
  */
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
@@ -24,8 +25,6 @@
 #define SVM_FAULT_TRIES		16
 /* A range that nobody registered is as large as a default granule. */
 #define SVM_DEFAULT_GRANULE	512ul
-/* The device reports an access that waits at least every half second. */
-#define SVM_SUSPECT_TIME	(20 * HZ)
 
 static struct workqueue_struct *svm_fault_wq;
 
@@ -103,8 +102,11 @@ static bool svm_fault_pop(struct svm_faults *faults, struct svm_fault *fault)
 	return found;
 }
 
-/* Reports of the page that are queued; what still waits is reported again. */
-static void svm_fault_drop(struct svm_faults *faults, const struct svm_fault *fault)
+/*
+ * Forget the reports of a GPU about [start, last] that are queued, those of writes only @with_writes. An invalidation
+ * follows, or was before: what still waits is reported again.
+ */
+static void svm_fault_drop(struct svm_faults *faults, unsigned int gpu, u64 start, u64 last, bool with_writes)
 {
 	unsigned int i, kept = 0;
 
@@ -112,61 +114,22 @@ static void svm_fault_drop(struct svm_faults *faults, const struct svm_fault *fa
 	for (i = 0; i < faults->count; i++) {
 		const struct svm_fault *queued = &faults->ring[(faults->first + i) % SVM_FAULTS_MAX];
 
-		if (queued->page != fault->page || queued->gpu != fault->gpu)
+		if (queued->gpu != gpu || queued->page < start || queued->page > last ||
+		    (queued->access & IH_FAULT_WRITE && !with_writes))
 			faults->ring[(faults->first + kept++) % SVM_FAULTS_MAX] = *queued;
 	}
 	faults->count = kept;
 	spin_unlock_irq(&faults->lock);
 }
 
-/* ---- suspects ---- */
-
-static struct svm_fault_suspect *svm_fault_suspect(struct svm_faults *faults, const struct svm_fault *fault)
-{
-	unsigned int i;
-
-	for (i = 0; i < SVM_FAULT_SUSPECTS; i++) {
-		struct svm_fault_suspect *suspect = &faults->suspects[i];
-
-		if (suspect->valid && suspect->page == fault->page && suspect->gpu == fault->gpu)
-			return suspect;
-	}
-	return NULL;
-}
-
-/* True: the access was reported again behind everything that was known when it was suspected. */
-static bool svm_fault_is_confirmed(struct svm_faults *faults, const struct svm_fault *fault)
-{
-	struct svm_fault_suspect *suspect = svm_fault_suspect(faults, fault);
-
-	if (!suspect)
-		return false;
-	suspect->valid = false;
-	return time_before(jiffies, suspect->until);
-}
-
 /* Everything the device has reported so far is old; then make it try again. */
 static void svm_fault_set_suspect(struct kfd_process *p, struct kfd_vm *vm, const struct svm_fault *fault)
 {
-	struct svm_faults *faults = &p->faults;
-
+	if (!kfd_vm_suspect_add(vm, fault->page))
+		return;
 	kfd_vm_flush(vm, fault->page, 1);
 	kfd_ring_drain_ih(vm->dev);
-	svm_fault_drop(faults, fault);
-	faults->suspects[faults->next_suspect++ % SVM_FAULT_SUSPECTS] = (struct svm_fault_suspect){
-		.page = fault->page,
-		.gpu = fault->gpu,
-		.until = jiffies + SVM_SUSPECT_TIME,
-		.valid = true,
-	};
-}
-
-static void svm_fault_acquit(struct svm_faults *faults, const struct svm_fault *fault)
-{
-	struct svm_fault_suspect *suspect = svm_fault_suspect(faults, fault);
-
-	if (suspect)
-		suspect->valid = false;
+	svm_fault_drop(&p->faults, fault->gpu, fault->page, fault->page, true);
 }
 
 /* ---- the range ---- */
@@ -425,7 +388,11 @@ static void svm_fault_serve(struct kfd_process *p, struct mm_struct *mm, const s
 	kfd_vm_stock_drop(job.vm, &work->stock);
 	switch (ret) {
 	case 0:
-		svm_fault_acquit(&p->faults, fault);
+		/*
+		 * Other waves wait for the same pages: the invalidation is for all of them. Served later, when their
+		 * kernel has ended, their reports would bring pages back that have left VRAM since.
+		 */
+		svm_fault_drop(&p->faults, fault->gpu, job.start, job.last, job.write);
 		kfd_vm_flush(job.vm, job.start, job.last - job.start + 1);
 		break;
 	case -EBUSY:
@@ -434,7 +401,7 @@ static void svm_fault_serve(struct kfd_process *p, struct mm_struct *mm, const s
 	case -ENOMEM:
 		break;
 	default:
-		if (svm_fault_is_confirmed(&p->faults, fault))
+		if (kfd_vm_suspect_take(job.vm, fault->page))
 			svm_fault_refuse(&job);
 		else
 			svm_fault_set_suspect(p, job.vm, fault);

@@ -22,28 +22,12 @@ struct svm_fault {
 	u32 access;			/* IH_FAULT_READ, _WRITE, _EXECUTE */
 };
 
-/*
- * Pages whose last report could not be served. It may have been late: of an access that another report's service let
- * pass, or of a kernel that ended, before the memory went. Only an access that still waits is reported again.
- */
-#define SVM_FAULT_SUSPECTS	8
-
-struct svm_fault_suspect {
-	u64 page;
-	unsigned int gpu;		/* index */
-	unsigned long until;		/* jiffies; then it is forgotten */
-	bool valid;
-};
-
 /* Part of struct kfd_process. */
 struct svm_faults {
 	spinlock_t lock;		/* irqsave: what follows, up to the ring */
 	bool closed;
 	unsigned int first, count;
 	struct svm_fault ring[SVM_FAULTS_MAX];
-	/* The work's alone: */
-	struct svm_fault_suspect suspects[SVM_FAULT_SUSPECTS];
-	unsigned int next_suspect;
 	struct work_struct work;
 };
 

@@ -79,6 +79,22 @@ TEST_F(HipFault, AnEndlessKernelEndsWithItsProcess) {
   EXPECT_EQ(actor.process().kill(), 128 + SIGKILL);
 }
 
+TEST_F(HipFault, ThousandsOfFaultsEndTheirProcess) {
+  expect_abort("touch-thousands-of-unmapped-pages", true, kMemoryFault);
+}
+
+TEST_F(HipFault, ThousandsOfFaultsWithoutXnackEndTheirProcess) {
+  expect_abort("touch-thousands-of-unmapped-pages", false, kMemoryFault);
+}
+
+TEST_F(HipFault, AProcessKilledWhileItsPagesMoveLeavesNothing) {
+  Actor actor("fight-for-pages", true);
+  ASSERT_TRUE(actor.ready()) << actor.process().output();
+  ASSERT_TRUE(actor.go());
+  ASSERT_TRUE(actor.begun()) << actor.process().output();
+  EXPECT_EQ(actor.process().kill(), 128 + SIGKILL);
+}
+
 // The bystander is the third.
 TEST_F(HipFault, ThreeProcessesWorkAtOnce) {
   Actor first("work", false);

@@ -21,6 +21,7 @@ namespace {
 constexpr std::uint64_t kSeed = 0xb5;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kBytes = 64 * kPage;
+constexpr std::size_t kStormPages = 4096;
 constexpr int kHipFailed = 1;
 constexpr int kWrong = 2;
 
@@ -67,10 +68,10 @@ int work(const Started& it, const Wire&) {
 }
 
 // An address at which nothing is mapped.
-std::byte* hole() {
-  void* const page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ::munmap(page, kPage);
-  return static_cast<std::byte*>(page);
+std::byte* hole(std::size_t bytes = kPage) {
+  void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ::munmap(pages, bytes);
+  return static_cast<std::byte*>(pages);
 }
 
 int read_unmapped(const Started& it, const Wire&) {
@@ -111,6 +112,31 @@ int endless(const Started& it, const Wire& parent) {
   return synchronized();
 }
 
+// Every lane wants another page that is not there.
+int touch_thousands_of_unmapped_pages(const Started& it, const Wire&) {
+  constexpr std::size_t kSize = kStormPages * kPage;
+  return done(launch_reseed_strided(hole(kSize), kSize, kPage, kSeed, kSeed, it.wrong(), nullptr), "reseed")
+             ? synchronized()
+             : kHipFailed;
+}
+
+// A kernel and a stream of prefetches take pages from each other until somebody ends it.
+int fight_for_pages(const Started& it, const Wire& parent) {
+  hipStream_t mover = nullptr;
+  if (!done(hipStreamCreateWithFlags(&mover, hipStreamNonBlocking), "hipStreamCreateWithFlags") ||
+      !done(launch_reseed_until(it.memory, kBytes / 8, kSeed, it.words + 16, it.wrong(), it.words, nullptr),
+            "reseed_until")) {
+    return kHipFailed;
+  }
+  for (std::uint64_t turn = 0;; ++turn) {
+    if (!done(hipMemPrefetchAsync(it.memory, kBytes, turn % 2 == 0 ? 0 : hipCpuDeviceId, mover), "prefetch") ||
+        !done(hipStreamSynchronize(mover), "hipStreamSynchronize") ||
+        (turn == 4 && !(wait_for_word(it.words, 2) && parent.signal()))) {
+      return kHipFailed;
+    }
+  }
+}
+
 using Act = int (*)(const Started&, const Wire&);
 const std::map<std::string, Act>& acts() {
   static const std::map<std::string, Act> all = {
@@ -122,6 +148,8 @@ const std::map<std::string, Act>& acts() {
       {"jump-into-data", jump_into_data},
       {"jump-into-nothing", jump_into_nothing},
       {"endless", endless},
+      {"touch-thousands-of-unmapped-pages", touch_thousands_of_unmapped_pages},
+      {"fight-for-pages", fight_for_pages},
   };
   return all;
 }
