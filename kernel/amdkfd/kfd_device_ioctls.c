@@ -47,10 +47,25 @@ int kfd_ioctl_set_memory_policy(struct kfd_process *p, void *data)
 	return kfd_dev_by_id(args->gpu_id) ? 0 : -EINVAL;
 }
 
+/*
+ * The boot time at which the GPU's clock was @gpu, which somebody read between @before and @after. An answer
+ * of the device may take long, so the time between the clocks is that of earlier calls while it can be: user
+ * space compares times of two calls, and must not see waits in them.
+ */
+static u64 kfd_clock_boot_time(struct kfd_dev *dev, u64 gpu, u64 before, u64 after)
+{
+	s64 ns = gpu * (NSEC_PER_SEC / KFDLAB_CLOCK_HZ);
+	s64 offset = clamp_t(s64, atomic64_read(&dev->clock_offset), before - ns, after - ns);
+
+	atomic64_set(&dev->clock_offset, offset);
+	return ns + offset;
+}
+
 /* The GPU's clock is the device's, and starts anew with it. While it is dead the system's has to do. */
 int kfd_ioctl_get_clock_counters(struct kfd_process *p, void *data)
 {
 	struct kfd_ioctl_get_clock_counters_args *args = data;
+	u64 before = ktime_get_boottime_ns();
 	bool gone;
 
 	/* 0 is the CPU node, which user space asks about too. */
@@ -63,6 +78,9 @@ int kfd_ioctl_get_clock_counters(struct kfd_process *p, void *data)
 	args->system_clock_freq = NSEC_PER_SEC;
 	if (gone)
 		args->gpu_clock_counter = div_u64(args->system_clock_counter, NSEC_PER_SEC / KFDLAB_CLOCK_HZ);
+	else if (args->gpu_id)
+		args->system_clock_counter = kfd_clock_boot_time(kfd_dev_by_id(args->gpu_id), args->gpu_clock_counter,
+								 before, args->system_clock_counter);
 	return 0;
 }
 

@@ -103,6 +103,7 @@ struct kfd_dev {
 	struct kfd_queues *queues;
 	struct kfd_vms *vms;
 	bool cpu_copy;				/* KFDLAB_TEST_COPY_MODE */
+	atomic64_t clock_offset;		/* ns from the GPU's clock to boot time; kfd_device_ioctls.c */
 	struct dentry *debugfs;
 };
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -215,6 +216,28 @@ TEST_F(KfdAbi, ClocksAdvanceAndTheCpuNodeHasNoGpuClock) {
   EXPECT_EQ(before.system_clock_freq, 1'000'000'000u);
   ASSERT_EQ(kfd().get_clock_counters(0, &cpu), 0);
   EXPECT_EQ(cpu.gpu_clock_counter, 0u);
+}
+
+// ROCr turns times of the GPU into times of the system by two such pairs: what a call waited must not be in them.
+TEST_F(KfdAbi, ClocksOfManyCallsKeepTheirDistance) {
+  constexpr std::int64_t kTick = 10;  // ns
+  constexpr std::int64_t kBound = 200'000;
+  const auto distance = [this] {
+    kfd_ioctl_get_clock_counters_args clocks{};
+    EXPECT_EQ(kfd().get_clock_counters(gpu_id(), &clocks), 0);
+    return static_cast<std::int64_t>(clocks.system_clock_counter) -
+           static_cast<std::int64_t>(clocks.gpu_clock_counter) * kTick;
+  };
+  // The distance is known as well as the quickest answer of the device allows.
+  for (unsigned i = 0; i < 100; i++) static_cast<void>(distance());
+  std::int64_t low = distance();
+  std::int64_t high = low;
+  for (unsigned i = 0; i < 100; i++) {
+    const std::int64_t now = distance();
+    low = std::min(low, now);
+    high = std::max(high, now);
+  }
+  EXPECT_LT(high - low, kBound);
 }
 
 TEST_F(KfdAbi, TileTablesAreEmpty) {
