@@ -71,11 +71,10 @@ std::string eviction_lines(const nlohmann::json& rows) {
 std::string allocation_lines(const nlohmann::json& rows) {
   std::string text;
   for (const auto& row : rows) {
-    const double alone = json_number(row, "alone_us");
     text += fmt::format(
-        "allocation of {} of VRAM beside {:.0f} objects: {} of its time alone if they are buffers, {} if SVM's\n",
+        "allocation of {} of VRAM beside {:.0f} objects: {:.2f} of its time alone if they are buffers, {:.2f} if SVM's\n",
         size_text(static_cast<std::uint64_t>(json_number(row, "bytes"))), json_number(row, "others"),
-        quotient(json_number(row, "beside_buffers_us"), alone), quotient(json_number(row, "beside_svm_us"), alone));
+        json_number(row, "beside_buffers"), json_number(row, "beside_svm"));
   }
   return text;
 }
