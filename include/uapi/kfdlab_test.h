@@ -24,6 +24,7 @@
 #define KFDLAB_PAGE_MLOCKED	0x020u
 #define KFDLAB_PAGE_DIRTY	0x040u
 #define KFDLAB_PAGE_MAYBE_PINNED 0x080u
+#define KFDLAB_PAGE_KSM		0x200u	/* merged; kpageflags of 6.12 says so of every anonymous page */
 #define KFDLAB_PAGE_PFNMAP	0x100u	/* mapped by frame (buffer objects): nobody can reference the page here */
 
 struct kfdlab_page {

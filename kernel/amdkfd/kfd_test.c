@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/miscdevice.h>
+#include <linux/ksm.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -43,6 +44,8 @@ static u32 page_flags_of(struct page *page)
 		flags |= KFDLAB_PAGE_ANON;
 		if (PageAnonExclusive(page))
 			flags |= KFDLAB_PAGE_EXCLUSIVE;
+		if (PageKsm(page))
+			flags |= KFDLAB_PAGE_KSM;
 	}
 	if (folio_test_lru(folio))
 		flags |= KFDLAB_PAGE_LRU;

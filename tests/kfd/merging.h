@@ -2,16 +2,9 @@
 // KSM as a test drives it, and the files of /proc, /sys and cgroups that say what it did.
 #pragma once
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <fstream>
-#include <set>
 #include <string>
-#include <vector>
-
-#include "common/fd.h"
 
 namespace kfdlab {
 
@@ -44,21 +37,5 @@ class Merging {
  private:
   bool works_;
 };
-
-// Which of these frames hold a page that KSM merged.
-inline std::set<uint64_t> merged_frames(const std::vector<uint64_t>& frames) {
-  constexpr unsigned kKsm = 21;  // KPF_KSM of linux/kernel-page-flags.h
-  const Fd flags(::open("/proc/kpageflags", O_RDONLY | O_CLOEXEC));
-  std::set<uint64_t> merged;
-  for (const uint64_t frame : frames) {
-    uint64_t word = 0;
-    if (frame != 0 &&
-        ::pread(flags.get(), &word, sizeof word, static_cast<off_t>(frame * sizeof word)) == sizeof word &&
-        (word >> kKsm & 1) != 0) {
-      merged.insert(frame);
-    }
-  }
-  return merged;
-}
 
 }  // namespace kfdlab
