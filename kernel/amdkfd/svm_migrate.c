@@ -48,6 +48,7 @@ struct svm_mover {
 	struct kfd_dev *from, *to;	/* NULL: RAM; not both, and not the same GPU */
 	bool full;			/* VRAM has no room: stop */
 	u64 job;			/* this prefetch: it does not evict what it brought */
+	bool spare_new;			/* nor what other migrations have just brought */
 	struct kfd_process *process;
 	struct kfd_smi_migration event;	/* of the stretch that is on its way */
 	bool told;			/* its start */
@@ -218,7 +219,7 @@ static void svm_alloc_vram(struct svm_mover *mover, struct svm_batch *batch, uns
 		void *cookie = svm_block_cookie(svm_account_get(mover->account), batch->by_cpu);
 
 		size = min(size, n);
-		block = klttm_svm_block_create(mover->to->ttm, size, cookie, mover->job);
+		block = klttm_svm_block_create(mover->to->ttm, size, cookie, mover->job, mover->spare_new);
 		if (!IS_ERR(block)) {
 			svm_take_block(mover, batch, block, size, &i);
 			n -= size;
@@ -483,6 +484,7 @@ void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long s
 	};
 	mover->full = false;
 	mover->moved = false;
+	mover->spare_new = trigger == KFD_MIGRATE_TRIGGER_PAGEFAULT_GPU;
 	mover->job = atomic64_inc_return(&svm_jobs);
 	for (i = 0; i < KFD_MAX_GPUS; i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);

@@ -96,9 +96,11 @@ int klttm_device_render_minor(const struct klttm_device *dev);
  * The pages are one contiguous run, so a smaller block may fit where a larger one does not. They are not
  * cleared. evict_block may be called for the block as soon as it exists, before this returns.
  * @job: not 0: blocks that were created or touched with the same number are not evicted for this one, so that
- * a large request does not push out what it has just brought.
+ * a large request does not push out what it has just brought. @spare_new: nor are other blocks of SVM, for as long as
+ * they are new: half a second from klttm_svm_block_filled().
  */
-struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job);
+struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job,
+					   bool spare_new);
 /* All pages of a new block that will ever be used are handed out; drops the reference that _create() returned. */
 void klttm_svm_block_filled(struct klttm_block *block);
 bool klttm_svm_block_is_filled(const struct klttm_block *block);

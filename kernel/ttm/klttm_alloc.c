@@ -57,6 +57,7 @@ void klttm_alloc_end(struct klttm_device *dev)
 	klttm_alloc_forget(dev);
 	dev->interruptible = false;
 	dev->job = 0;
+	dev->spare_new = false;
 	dev->spared = NULL;
 	mutex_unlock(&dev->alloc_lock);
 }

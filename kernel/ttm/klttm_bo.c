@@ -211,6 +211,7 @@ struct klttm_bo *klttm_bo_alloc(struct klttm_device *dev, const struct klttm_bo_
 	if (!ret) {
 		klttm_alloc_for(dev, params->job);
 		dev->spared = current->mm;
+		dev->spare_new = params->spare_new;
 		bo = klttm_bo_try_hard(dev, params);
 		if (PTR_ERR(bo) == -ENOMEM && klttm_alloc_last_resort(dev))
 			bo = klttm_bo_try_hard(dev, params);

@@ -67,6 +67,8 @@ static bool klttm_eviction_valuable(struct ttm_buffer_object *tbo, const struct 
 		return false;
 	if (bo->svm && dev->job && READ_ONCE(to_klttm_block(tbo->resource)->job) == dev->job)
 		return false;
+	if (bo->svm && dev->spare_new && klttm_svm_block_is_new(to_klttm_block(tbo->resource)))
+		return false;
 	if (!klttm_bo_is_discardable(bo) &&
 	    (klttm_ram_short(dev) || !klttm_ram_for(tbo->base.size >> PAGE_SHIFT)))
 		return false;

@@ -82,6 +82,7 @@ struct klttm_device {
 	struct mutex alloc_lock;
 	bool dying;			/* alloc_lock: destroy began, contents no longer matter */
 	u64 job;			/* alloc_lock: of this allocation, whose blocks are not evicted for it; or 0 */
+	bool spare_new;			/* alloc_lock: new blocks of SVM are not evicted for this allocation */
 	bool interruptible;		/* alloc_lock: this allocation may be interrupted by any signal */
 	unsigned long give_up;		/* alloc_lock: this allocation waits for busy objects until then (jiffies) */
 	const struct mm_struct *spared;	/* alloc_lock: what this process watches is not evicted for it; or NULL */
@@ -154,6 +155,7 @@ struct klttm_block {
 	refcount_t pages;		/* SVM: references of klttm_page_get() */
 	struct klttm_bo *bo;		/* svm_lock: SVM, the object whose reference the pages own */
 	bool filled;			/* SVM: no page of it will be handed out any more */
+	unsigned long filled_at;	/* SVM: when filled became true (jiffies) */
 	u64 job;			/* SVM: who brought or wanted it last (klttm_svm_block_touch()) */
 	void *priv;
 	struct list_head svm_link;
@@ -234,6 +236,8 @@ void klttm_svm_block_evicted(struct klttm_block *block);
 void klttm_svm_block_idle(struct klttm_block *block);
 /* The block is about to be freed. Context: reap work. */
 void klttm_svm_block_forget(struct klttm_block *block);
+/* Filled less than half a second ago, or not yet. Any context. */
+bool klttm_svm_block_is_new(const struct klttm_block *block);
 /* Ask the owner once more to empty orphans, at most @limit of them. Locking: alloc_lock. */
 void klttm_svm_retry_orphans(struct klttm_device *dev, u64 limit);
 u64 klttm_svm_orphans(struct klttm_device *dev);
@@ -309,6 +313,7 @@ struct klttm_bo_params {
 	u32 page_align;			/* VRAM starts at a multiple of so many pages; 0: anywhere */
 	bool svm;
 	u64 job;			/* SVM, see klttm_svm_block_create() */
+	bool spare_new;			/* SVM, see there */
 	bool foreign;
 	struct dma_buf *import;		/* whose reservation it shares, and of which it gets a reference; or NULL */
 	atomic64_t *committed_to;	/* from klttm_commit(); NULL: not charged */

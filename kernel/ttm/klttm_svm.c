@@ -13,6 +13,9 @@
 
 #include "klttm_priv.h"
 
+/* A kernel whose pages come by faults shall get on with them before others, that fault too, push them out. */
+#define KLTTM_NEW_BLOCK		(HZ / 2)
+
 void klttm_svm_init(struct klttm_device *dev)
 {
 	spin_lock_init(&dev->svm_lock);
@@ -20,9 +23,15 @@ void klttm_svm_init(struct klttm_device *dev)
 	INIT_LIST_HEAD(&dev->orphans);
 }
 
-struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job)
+struct klttm_block *klttm_svm_block_create(struct klttm_device *dev, unsigned long npages, void *priv, u64 job,
+					   bool spare_new)
 {
-	struct klttm_bo_params params = { .domains = AMDGPU_GEM_DOMAIN_VRAM, .svm = true, .job = job };
+	struct klttm_bo_params params = {
+		.domains = AMDGPU_GEM_DOMAIN_VRAM,
+		.svm = true,
+		.job = job,
+		.spare_new = spare_new,
+	};
 	struct klttm_block *block;
 	struct klttm_bo *bo;
 
@@ -91,6 +100,7 @@ EXPORT_SYMBOL_GPL(klttm_block_npages);
 
 void klttm_svm_block_filled(struct klttm_block *block)
 {
+	WRITE_ONCE(block->filled_at, jiffies);
 	/* Pairs with klttm_svm_block_is_filled(). */
 	smp_store_release(&block->filled, true);
 	klttm_page_put(block);
@@ -102,6 +112,12 @@ bool klttm_svm_block_is_filled(const struct klttm_block *block)
 	return smp_load_acquire(&block->filled);
 }
 EXPORT_SYMBOL_GPL(klttm_svm_block_is_filled);
+
+bool klttm_svm_block_is_new(const struct klttm_block *block)
+{
+	return !klttm_svm_block_is_filled(block) ||
+	       time_before(jiffies, READ_ONCE(block->filled_at) + KLTTM_NEW_BLOCK);
+}
 
 bool klttm_block_is_orphan(struct klttm_block *block)
 {

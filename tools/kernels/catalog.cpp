@@ -53,7 +53,7 @@ Result<Prepared> prepare_stock(const fs::path& cache, const CatalogEntry& entry,
   }
   const auto tree = ensure_package(cache, package.value());
   KFDLAB_TRY(tree);
-  return Prepared{{entry.name, release, tree.value() / "boot" / ("vmlinuz-" + release), tree.value(), {}},
+  return Prepared{{entry.name, release, tree.value() / "boot" / ("vmlinuz-" + release), tree.value(), {}, false, {}},
                   packaged_target(release)};
 }
 
@@ -85,7 +85,11 @@ Result<Prepared> prepare_debug(const fs::path& cache, const DebugKernel& kernel,
   const auto tree = locate_debug_tree(cache, kernel, extra_config);
   KFDLAB_TRY(tree);
   KFDLAB_TRY(ensure_debug_tree(cache, kernel, tree.value()));
-  return prepare_built(cache, kernel.name, tree.value().directory);
+  auto prepared = prepare_built(cache, kernel.name, tree.value().directory);
+  if (prepared.ok()) {
+    prepared.value().boot.words = kernel.words;
+  }
+  return prepared;
 }
 
 Result<Prepared> prepare(const fs::path& cache, const std::string& name, const PrepareOptions& options) {

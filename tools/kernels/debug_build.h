@@ -17,6 +17,7 @@ struct DebugKernel {
   const char* name;     // as the user says it
   const char* package;  // of its sources
   unsigned objects;     // that make compiles, about: for the progress shown
+  const char* words;    // of its command line, for what it alone needs; "" for none
 };
 
 // Oldest first.

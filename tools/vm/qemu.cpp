@@ -114,6 +114,9 @@ std::string kernel_command_line(const VmOptions& options, const std::string& acc
     // Every KASAN report, not only the first.
     line += " kasan_multi_shot";
   }
+  if (!options.kernel.words.empty()) {
+    line += " " + options.kernel.words;
+  }
   if (options.machine == "q35-iommu") {
     line += " intel_iommu=on";
   }

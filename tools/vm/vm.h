@@ -30,6 +30,7 @@ struct BootKernel {
   std::filesystem::path module_tree;     // directory holding lib/modules/<release>
   std::filesystem::path kfdlab_modules;  // directory holding kernel/{ttm,amdkfd}/*.ko and tests/gup/kmod/*.ko
   bool instrumented = false;             // KASAN, lockdep or kmemleak: everything takes several times as long
+  std::string words = {};                // of its command line, that it alone needs
 };
 
 struct VmOptions {

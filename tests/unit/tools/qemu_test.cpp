@@ -47,6 +47,8 @@ TEST(KernelCommandLine, EndsWithTheUsersWords) {
   EXPECT_EQ(kernel_command_line(options, "kvm").find("rcu_cpu_stall_timeout"), std::string::npos);
   EXPECT_NE(kernel_command_line(options, "kvm").find("hung_task_timeout_secs=40 "), std::string::npos);
   EXPECT_NE(kernel_command_line(options, "tcg").find("hung_task_timeout_secs=120 "), std::string::npos);
+  options.kernel.words = "vm_debug=-";
+  EXPECT_TRUE(kernel_command_line(options, "tcg").ends_with(" vm_debug=- debug foo=bar"));
   options.kernel.instrumented = true;
   EXPECT_NE(kernel_command_line(options, "tcg").find("hung_task_timeout_secs=360 "), std::string::npos);
   EXPECT_NE(kernel_command_line(options, "tcg").find("kasan_multi_shot"), std::string::npos);
