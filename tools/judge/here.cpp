@@ -76,7 +76,7 @@ class HereRun {
     open_log();
     judge_boot();
     for (const Suite& suite : all_suites()) {
-      if (suite.place == Place::Vm && wanted(suite) && !run_suite(suite)) {
+      if (suite.place == Place::Vm && wanted(suite.name) && !run_suite(suite)) {
         done(false, fmt::format("a process of suite {} could not be killed", suite.name));
         return;
       }
@@ -94,9 +94,6 @@ class HereRun {
   }
 
  private:
-  [[nodiscard]] bool wanted(const Suite& suite) const {
-    return options_.suites.empty() ? !suite.only_by_name : wanted(suite.name);
-  }
   [[nodiscard]] bool wanted(std::string_view suite) const {
     return options_.suites.empty() ||
            std::find(options_.suites.begin(), options_.suites.end(), suite) != options_.suites.end();

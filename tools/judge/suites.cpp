@@ -13,11 +13,10 @@ constexpr std::array kSuites = {
     Suite{"drm", Place::Vm, "the render node as libdrm_amdgpu sees it"},
     Suite{"thunk", Place::Vm, "user queues, events and memory as libhsakmt has them: PM4, SDMA and shaders"},
     Suite{"hip", Place::Vm, "HIP programs on unmodified ROCm: results, and where pages went, with HSA_XNACK=0", "hip",
-          "HSA_XNACK=0", true},
-    Suite{"hip-xnack", Place::Vm, "the same with HSA_XNACK=1, where a GPU fault migrates pages", "hip", "HSA_XNACK=1",
-          true},
+          "HSA_XNACK=0"},
+    Suite{"hip-xnack", Place::Vm, "the same with HSA_XNACK=1, where a GPU fault migrates pages", "hip", "HSA_XNACK=1"},
     Suite{"hip-process", Place::Vm, "HIP processes that fault, are killed, or lose their GPU disturb nobody else",
-          "hip_process", "", true},
+          "hip_process"},
     Suite{"stress", Place::Vm, "no byte is lost under random operations of many processes with too little VRAM"},
 };
 

@@ -19,7 +19,6 @@ struct Suite {
   // Suites that differ in their environment only share an executable: its name, and "K=V" for its process.
   std::string_view executable = {};  // empty: the suite's own name
   std::string_view env = {};
-  bool only_by_name = false;  // not part of a run that names no suites: it does not pass every time yet
 };
 
 // In the order they run. The negative controls ("control") are no suite: they judge the judge (controls.h).

@@ -141,7 +141,7 @@ int dry_run(const ValidateArguments& arguments, const VmRunOptions& options, con
     return usage_error(cache.error().message);
   }
   for (const Suite& suite : all_suites()) {
-    if (arguments.suites.empty() ? !suite.only_by_name : names_suite(arguments, suite.name)) {
+    if (arguments.suites.empty() || names_suite(arguments, suite.name)) {
       fmt::print("suite {:<11} {}\n", suite.name, suite.proves);
     }
   }
