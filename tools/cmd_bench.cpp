@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kfdlab bench: how fast pages move and what a long-term pin costs, in a VM, as ratios within one run.
+// kfdlab bench: how fast pages move and what a long-term pin costs, in a VM, as ratios within one run; and how fast the
+// virtual GPU's engine is, on this machine.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "tools/bench/bench_report.h"
 #include "tools/commands.h"
 #include "tools/host/paths.h"
+#include "tools/host/process.h"
 #include "tools/judge/interrupt.h"
 #include "tools/judge/result.h"
 #include "tools/kernels/catalog.h"
@@ -25,6 +27,8 @@ namespace kfdlab {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kEnginePart = "engine";
 
 struct BenchArguments {
   CommonOptions common;
@@ -66,7 +70,24 @@ Result<nlohmann::json> run_bench(Vm* vm, const std::vector<std::string>& parts) 
   return json;
 }
 
-Result<nlohmann::json> bench_kernel(const std::string& name, const BenchArguments& arguments, const fs::path& logs,
+// Speed of one engine thread in CPU time. Needs no VM; its goals are its own.
+Result<nlohmann::json> bench_engine(const fs::path& directory) {
+  const fs::path results = directory / "engine.json";
+  const auto output = run_helper({sibling_program("kfdlab_engine_bench"), "--json", results.string()});
+  KFDLAB_TRY(output);
+  const auto text = read_file(results);
+  // 2: a goal was missed, which the text says.
+  if (!text || (output.value().status != 0 && output.value().status != 2)) {
+    return Error{fmt::format("kfdlab_engine_bench ended with status {}: {}{}", output.value().status, output.value().out,
+                             output.value().err)};
+  }
+  fmt::print("virtual GPU, one engine thread, CPU time\n{}\n", output.value().out);
+  std::fflush(stdout);
+  return nlohmann::json::parse(text.value(), nullptr, false);
+}
+
+Result<nlohmann::json> bench_kernel(const std::string& name, const BenchArguments& arguments,
+                                    const std::vector<std::string>& parts, const fs::path& logs,
                                     judge::Interrupt* interrupt) {
   VmOptions options;
   KFDLAB_TRY(apply_common_options(arguments.common, options));
@@ -79,7 +100,7 @@ Result<nlohmann::json> bench_kernel(const std::string& name, const BenchArgument
   auto vm = Vm::boot(options);
   KFDLAB_TRY(vm);
   interrupt->add(vm.value().get());
-  auto json = run_bench(vm.value().get(), arguments.parts);
+  auto json = run_bench(vm.value().get(), parts);
   interrupt->remove(vm.value().get());
   KFDLAB_TRY(vm.value()->shutdown());
   KFDLAB_TRY(json);
@@ -104,6 +125,17 @@ void print_bench(const nlohmann::json& json) {
   std::fflush(stdout);
 }
 
+int write_report(const BenchArguments& arguments, const nlohmann::json& report) {
+  if (arguments.json.empty()) {
+    return 0;
+  }
+  if (const auto status = write_file_atomically(arguments.json, report.dump(2) + "\n"); !status.ok()) {
+    fmt::print(stderr, "kfdlab: {}\n", status.error().message);
+    return kHarnessStatus;
+  }
+  return 0;
+}
+
 int bench_all(const BenchArguments& arguments) {
   const auto names = expand_kernel_names(arguments.kernels);
   auto logs = TemporaryDirectory::create(fs::temp_directory_path());
@@ -111,10 +143,23 @@ int bench_all(const BenchArguments& arguments) {
     fmt::print(stderr, "kfdlab: {}\n", names ? logs.error().message : names.error().message);
     return names ? kHarnessStatus : kUsageStatus;
   }
+  nlohmann::json report = {{"schema", 1}, {"environment", report::environment_versions()}};
+  std::vector<std::string> parts = arguments.parts;
+  if (parts.empty() || std::erase(parts, kEnginePart) != 0) {
+    const auto engine = bench_engine(logs.value().path());
+    if (!engine) {
+      fmt::print(stderr, "kfdlab: {}\n", engine.error().message);
+      return kHarnessStatus;
+    }
+    report["engine"] = engine.value();
+    if (parts.empty() && !arguments.parts.empty()) {
+      return write_report(arguments, report);
+    }
+  }
   nlohmann::json runs = nlohmann::json::array();
   judge::Interrupt interrupt;
   for (const std::string& name : names.value()) {
-    const auto json = bench_kernel(name, arguments, logs.value().path(), &interrupt);
+    const auto json = bench_kernel(name, arguments, parts, logs.value().path(), &interrupt);
     if (interrupt.signal() != 0) {
       return 128 + interrupt.signal();
     }
@@ -130,14 +175,8 @@ int bench_all(const BenchArguments& arguments) {
       "\"over X\": how many times as fast as X, in the same run. CPU: the same calls with CPU copies; loop: CPU copies "
       "and one\n"
       "call per page; RAM: a long-term pin of pages that are in RAM already.\n");
-  if (!arguments.json.empty()) {
-    const nlohmann::json report = {{"schema", 1}, {"runs", runs}, {"environment", report::environment_versions()}};
-    if (const auto status = write_file_atomically(arguments.json, report.dump(2) + "\n"); !status.ok()) {
-      fmt::print(stderr, "kfdlab: {}\n", status.error().message);
-      return kHarnessStatus;
-    }
-  }
-  return 0;
+  report["runs"] = runs;
+  return write_report(arguments, report);
 }
 
 }  // namespace
@@ -146,9 +185,9 @@ std::function<int()> setup_bench(CLI::App& app) {
   auto arguments = std::make_shared<BenchArguments>();
   app.add_option("--kernel", arguments->kernels, "6.1, 6.12 or stock; may be repeated (default stock)")
       ->allow_extra_args(false);
-  app.add_option("--part", arguments->parts, "pages, eviction, allocation or scaling; may be repeated (default all)")
+  app.add_option("--part", arguments->parts, "engine, pages, eviction, allocation or scaling; may be repeated (default all)")
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"pages", "eviction", "allocation", "scaling"}));
+      ->check(CLI::IsMember({kEnginePart, "pages", "eviction", "allocation", "scaling"}));
   app.add_option("--json", arguments->json, "write the measurements as JSON");
   add_common_options(app, arguments->common);
   return [arguments] { return bench_all(*arguments); };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Speed of the engine, one engine thread, in CPU time:
-//   kfdlab_engine_bench [NAME...]
+//   kfdlab_engine_bench [--json FILE] [NAME...]
 // Wave instructions a second of the kernels of kernels.hip (all, or those of these names) with the ratio to the same
 // work compiled for the host, and their geometric mean; then what a dispatch, a wave, a retried fault and an atomic
 // cost, and the memory with every wave slot in use. Exits with 1 if a result is wrong, 2 if a goal below is missed.
@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "tests/unit/engine/bench/cases.h"
@@ -128,6 +129,7 @@ class Bench {
     static_cast<void>(rig_.wait(id));
   }
 
+  [[nodiscard]] const nlohmann::json& json() const { return json_; }
   [[nodiscard]] int result() const { return wrong_ != 0 ? 1 : missed_ != 0 ? 2 : 0; }
 
  private:
@@ -145,6 +147,7 @@ class Bench {
                 reached ? "" : ": MISSED");
     std::fflush(stdout);
     missed_ += reached ? 0 : 1;
+    json_["figures"].push_back({{"name", name}, {"value", value}, {"goal", goal}, {"unit", unit}, {"reached", reached}});
   }
 
   // Wave instructions a second; 0 if it went wrong.
@@ -172,7 +175,12 @@ class Bench {
     }
     const double rate = static_cast<double>(instructions) / seconds;
     std::printf("%-16s %10.1f M wave-inst/s  %8.2f ms", each.name.c_str(), rate * 1e-6, seconds * 1e3);
-    if (each.native) std::printf("  %7.1f times the host's own", seconds / std::max(native, 1e-9));
+    nlohmann::json row = {{"name", each.name}, {"wave_instructions_per_s", rate}, {"instructions", instructions}};
+    if (each.native) {
+      std::printf("  %7.1f times the host's own", seconds / std::max(native, 1e-9));
+      row["over_native"] = seconds / std::max(native, 1e-9);
+    }
+    json_["kernels"].push_back(row);
     std::printf("\n");
     std::fflush(stdout);
     return rate;
@@ -182,6 +190,7 @@ class Bench {
   EngineRig rig_{EngineOptions{.threads = 1, .compute_units = 8, .quantum = 200'000}};
   std::uint64_t waves_before_ = 0;
   std::uint64_t waited_ = 0;
+  nlohmann::json json_ = nlohmann::json::object();
   int wrong_ = 0;
   int missed_ = 0;
 };
@@ -190,11 +199,21 @@ class Bench {
 }  // namespace kfdlab::engine
 
 int main(int argc, char** argv) {
-  kfdlab::engine::Bench bench({argv + 1, argv + argc});
+  std::vector<std::string> names(argv + 1, argv + argc);
+  std::string file;
+  if (names.size() >= 2 && names.front() == "--json") {
+    file = names[1];
+    names.erase(names.begin(), names.begin() + 2);
+  }
+  kfdlab::engine::Bench bench(names);
   bench.kernels();
   bench.dispatch();
   bench.faults();
   bench.atomics();
   bench.memory();
+  if (!file.empty() && !(std::ofstream(file) << bench.json().dump(2) << "\n")) {
+    std::fprintf(stderr, "kfdlab_engine_bench: cannot write %s\n", file.c_str());
+    return 1;
+  }
   return bench.result();
 }
