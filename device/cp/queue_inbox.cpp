@@ -49,7 +49,8 @@ bool QueueInbox::run(const Request& request) {
 
 bool QueueInbox::take(std::vector<FinishedDispatch>& finished) {
   const std::lock_guard lock(mutex_);
-  pending_.store(false, std::memory_order_relaxed);
+  // That it is closed is never taken: who asks later must not wait for more.
+  pending_.store(closed_, std::memory_order_relaxed);
   finished.clear();
   finished.swap(finished_);
   return std::exchange(kicked_, false);

@@ -111,7 +111,7 @@ void Actor::live_as_child(ChildSlot* slot, Random& random) {
   for (std::size_t steps = random.size(kChildSteps); steps > 0 && !context_.board->stopping(); --steps) {
     step();
   }
-  if (killed) {
+  if (killed && !context_.board->failed()) {
     ::kill(::getpid(), SIGKILL);
   }
   finish();

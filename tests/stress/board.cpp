@@ -59,7 +59,8 @@ void Board::destroy(Board* board) { ::munmap(board, sizeof(Board)); }
 void Board::fail(const char* text) {
   int none = 0;
   if (failed_.compare_exchange_strong(none, 1)) {
-    std::strncpy(failure_.data(), text, failure_.size() - 1);
+    // No more than the text: the less there is to do, the less is lost by a kill.
+    std::memcpy(failure_.data(), text, ::strnlen(text, failure_.size() - 1));
     failed_ = 2;
   }
   stop_ = true;

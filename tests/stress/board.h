@@ -88,6 +88,8 @@ class Board {
   // The first failure is kept, and everybody stops. Async-signal safe.
   void fail(const char* text);
   [[nodiscard]] bool failed() const { return failed_ != 0; }
+  // Whoever failed first is still writing down why, or died over it.
+  [[nodiscard]] bool failing() const { return failed_ == 1; }
   // Empty: none.
   [[nodiscard]] std::string failure() const;
 

@@ -249,11 +249,16 @@ class StressRun {
     return all;
   }
 
-  // A failed run does not wait: its processes may hang for the reason that it failed.
+  // A failed run does not wait, except for the reason: its processes may hang.
   void wait_for_all() {
     auto limit = Clock::now() + kStuckLimit * patience();
     while (!everybody().empty() && !board_->failed() && Clock::now() < limit) {
       tick();
+    }
+    const auto written = Clock::now() + kKillLimit;
+    while (!everybody().empty() && board_->failing() && Clock::now() < written) {
+      reap();
+      std::this_thread::sleep_for(kTick);
     }
     reap();
     if (everybody().empty()) {

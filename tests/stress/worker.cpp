@@ -104,7 +104,7 @@ class Worker {
   }
 
   void end_early() {
-    if (end_ == End::Kill) {
+    if (end_ == End::Kill && !context_.board->failed()) {
       context_.board->add(Count::ProcessesKilled);
       ::kill(::getpid(), SIGKILL);
     }
