@@ -14,6 +14,7 @@ std::span<const Command> commands() {
       {"build", "Build the kernel modules", setup_build},
       {"kernels", "List the kernels that can be booted", setup_kernels},
       {"bench", "Measure migrations and long-term pins", setup_bench},
+      {"mutants", "Break one rule after the other and see whether a test notices", setup_mutants},
       {"doctor", "Say what this machine lacks", setup_doctor},
       {"version", "Print the version", setup_version},
   };

@@ -30,6 +30,7 @@ std::function<int()> setup_bench(CLI::App& app);
 std::function<int()> setup_build(CLI::App& app);
 std::function<int()> setup_doctor(CLI::App& app);
 std::function<int()> setup_kernels(CLI::App& app);
+std::function<int()> setup_mutants(CLI::App& app);
 std::function<int()> setup_run(CLI::App& app);
 std::function<int()> setup_shell(CLI::App& app);
 std::function<int()> setup_test(CLI::App& app);
