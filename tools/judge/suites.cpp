@@ -10,6 +10,7 @@ constexpr std::array kSuites = {
     Suite{"unit", Place::Host, "tool and virtual GPU, without a VM"},
     Suite{"gup", Place::Vm, "a long-term pin moves a page out of VRAM first; every other reference leaves it there"},
     Suite{"states", Place::Vm, "every state of a page against every operation, and any two operations at once"},
+    Suite{"pins", Place::Vm, "io_uring, RDMA, AF_XDP, V4L2, VFIO: what they hold leaves VRAM; who only looks leaves it there"},
     Suite{"kfd", Place::Vm, "SVM ranges and attributes, prefetch both ways, bad input to every ioctl, topology"},
     Suite{"drm", Place::Vm, "the render node as libdrm_amdgpu sees it"},
     Suite{"thunk", Place::Vm, "user queues, events and memory as libhsakmt has them: PM4, SDMA and shaders"},
