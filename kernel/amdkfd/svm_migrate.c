@@ -52,7 +52,7 @@ struct svm_mover {
 	struct kfd_process *process;
 	struct kfd_smi_migration event;	/* of the stretch that is on its way */
 	bool told;			/* its start */
-	bool moved;			/* any page, so far */
+	unsigned long moved;		/* pages, so far */
 	struct svm_chunk chunks[2];
 };
 
@@ -63,7 +63,7 @@ struct svm_mover *svm_mover_create(void)
 	return kvmalloc(sizeof(struct svm_mover), GFP_KERNEL);
 }
 
-bool svm_mover_moved(const struct svm_mover *mover)
+unsigned long svm_mover_moved(const struct svm_mover *mover)
 {
 	return mover->moved;
 }
@@ -336,7 +336,7 @@ static void svm_count_moved(struct svm_mover *mover, const struct svm_chunk *chu
 	struct kfd_dev *from = mover->from, *to = mover->to;
 	unsigned long failed = last_attempt ? count.failed : 0;
 
-	mover->moved |= count.moved;
+	mover->moved += count.moved;
 	if (to)
 		atomic64_add(count.moved, &to->counters.pages_to_vram);
 	else
@@ -468,13 +468,9 @@ static void svm_move(struct svm_mover *mover, struct mm_struct *mm, unsigned lon
 	}
 }
 
-void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
-		 u32 location, enum KFD_MIGRATE_TRIGGERS trigger)
+static void svm_mover_begin(struct svm_mover *mover, struct kfd_process *p, u32 location,
+			    enum KFD_MIGRATE_TRIGGERS trigger)
 {
-	struct kfd_dev *to = location ? kfd_dev_by_id(location) : NULL;
-	struct mm_struct *mm = svm_mm(&p->svms);
-	unsigned int i;
-
 	mover->account = p->svms.account;
 	mover->process = p;
 	mover->event = (struct kfd_smi_migration){
@@ -483,9 +479,26 @@ void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long s
 		.trigger = trigger,
 	};
 	mover->full = false;
-	mover->moved = false;
+	mover->moved = 0;
 	mover->spare_new = trigger == KFD_MIGRATE_TRIGGER_PAGEFAULT_GPU;
 	mover->job = atomic64_inc_return(&svm_jobs);
+}
+
+void svm_migrate_from(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		      struct kfd_dev *from, struct kfd_dev *to)
+{
+	svm_mover_begin(mover, p, to ? to->gpu_id : 0, KFD_MIGRATE_TRIGGER_PREFETCH);
+	svm_move(mover, svm_mm(&p->svms), start, end, from, to);
+}
+
+void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		 u32 location, enum KFD_MIGRATE_TRIGGERS trigger)
+{
+	struct kfd_dev *to = location ? kfd_dev_by_id(location) : NULL;
+	struct mm_struct *mm = svm_mm(&p->svms);
+	unsigned int i;
+
+	svm_mover_begin(mover, p, location, trigger);
 	for (i = 0; i < KFD_MAX_GPUS; i++) {
 		struct kfd_dev *from = kfd_dev_by_index(i);
 

@@ -123,8 +123,8 @@ struct svm_mover;
 /* Memory for one prefetch; NULL: none. */
 struct svm_mover *svm_mover_create(void);
 void svm_mover_destroy(struct svm_mover *mover);
-/* Did any page really move in svm_migrate()? */
-bool svm_mover_moved(const struct svm_mover *mover);
+/* How many pages really moved in the last migration with @mover. */
+unsigned long svm_mover_moved(const struct svm_mover *mover);
 /*
  * Move the pages of [start, end) (bytes) of the calling process to @location: 0 for RAM, else a
  * gpu_id that exists. Best effort, counted: pages that somebody holds, special mappings, full VRAM
@@ -133,6 +133,12 @@ bool svm_mover_moved(const struct svm_mover *mover);
  */
 void svm_migrate(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
 		 u32 location, enum KFD_MIGRATE_TRIGGERS trigger);
+/*
+ * The same for pages that are at @from only, NULL: RAM; the two are not the same. For judges, which must know whence
+ * a page came (kfd_mirror.c).
+ */
+void svm_migrate_from(struct kfd_process *p, struct svm_mover *mover, unsigned long start, unsigned long end,
+		      struct kfd_dev *from, struct kfd_dev *to);
 
 /* svm_evict.c */
 

@@ -98,8 +98,10 @@
 /* A symbol namespace is named by a string. 6.13, cdd30ebb1b9f. Needs <linux/module.h>. */
 #if KCOMPAT_SINCE(6, 13)
 #define KCOMPAT_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
+#define KCOMPAT_EXPORT_SYMBOL_NS_GPL(sym, ns)	EXPORT_SYMBOL_NS_GPL(sym, #ns)
 #else
 #define KCOMPAT_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
+#define KCOMPAT_EXPORT_SYMBOL_NS_GPL(sym, ns)	EXPORT_SYMBOL_NS_GPL(sym, ns)
 #endif
 
 /* ---- memory management ---- */

@@ -260,6 +260,11 @@ u64 klttm_bo_vram_bytes(struct klttm_bo *bo);
 int klttm_bo_restore(struct klttm_bo *bo);
 /* GTT objects of all GPUs: bytes charged and how many there may be. */
 void klttm_gtt_limit(u64 *used, u64 *limit);
+/*
+ * TTM evicts everything that can leave VRAM, as reading amdgpu_evict_vram does. 0: nothing is left that could go;
+ * -ENOMEM: RAM would get short; -EINTR: a signal; -ENODEV. Context: may sleep, no dma_resv held.
+ */
+int klttm_evict_vram(struct klttm_device *dev);
 /* Wait until all deferred releases queued before the call are done. Context: may sleep. */
 void klttm_flush(struct klttm_device *dev);
 

@@ -83,6 +83,16 @@ static int klttm_evict_vram_get(void *data, u64 *result)
 
 	return klttm_evict_all(dev, &dev->vram_man, result);
 }
+
+int klttm_evict_vram(struct klttm_device *dev)
+{
+	u64 result = 0;
+	int ret = klttm_evict_all(dev, &dev->vram_man, &result);
+
+	return ret ?: (int)result;
+}
+EXPORT_SYMBOL_GPL(klttm_evict_vram);
+
 DEFINE_DEBUGFS_ATTRIBUTE(klttm_evict_vram_fops, klttm_evict_vram_get, NULL, "%lld\n");
 
 static int klttm_evict_gtt_get(void *data, u64 *result)
